@@ -1,0 +1,1 @@
+"""The nouns: credentials and records, one noun per file."""

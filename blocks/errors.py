@@ -1,0 +1,144 @@
+"""Every error that leaves Groundwork, sorted by what the reader should do.
+
+::
+
+    GroundworkError
+    +-- UserError           change what was asked
+    |   +-- BadInput        a field is wrong: named, before anything is made
+    |   +-- NameTaken       the name belongs to something else
+    |   +-- NotFound        there is no such thing
+    |   +-- WrongState      not in this state
+    |   +-- SourceRefused   the program's source cannot be had as asked
+    +-- ProviderError       the place where clusters stand
+    |   +-- AccessDenied
+    |   +-- QuotaExceeded
+    |   +-- NoCapacity
+    |   +-- Throttled       retryable
+    +-- RemoteError         a node did not do what it was told
+    |   +-- NodeUnreachable retryable
+    |   +-- HostKeyChanged
+    |   +-- CommandFailed
+    |   +-- VerificationFailed
+    +-- JobError            the job's own end
+    |   +-- ProgramFailed
+    |   +-- JobCancelled
+    |   +-- NodeLost
+    +-- TimedOut
+
+A message is one line: where, what happened, what to try.
+"""
+
+
+class GroundworkError(Exception):
+    """What went wrong, in one line: where, what, what to try.
+
+    Args:
+        what: What happened, without a full stop.
+        where: The field, node, URL or thing it happened to.
+        advice: What the reader can try.
+    """
+
+    retryable = False
+
+    def __init__(self, what: str, *, where: str = "", advice: str = "") -> None:
+        self.what = what
+        self.where = where
+        self.advice = advice
+        line = f"{where}: {what}" if where else what
+        super().__init__(f"{line}. {advice}" if advice else line)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle by the three parts: Prefect keeps failed states pickled."""
+        return _again, (type(self), self.what, self.where, self.advice)
+
+
+def _again(kind: type[GroundworkError], what: str, where: str, advice: str) -> GroundworkError:
+    return kind(what, where=where, advice=advice)
+
+
+class UserError(GroundworkError):
+    """What was asked cannot be done; asking again the same way will not help."""
+
+
+class BadInput(UserError):
+    """A field is wrong. ``where`` names it. Nothing was made."""
+
+
+class NameTaken(UserError):
+    """The name belongs to something else. Nothing was made."""
+
+
+class NotFound(UserError):
+    """There is no such thing."""
+
+
+class WrongState(UserError):
+    """The thing exists, but not in a state that allows this."""
+
+
+class SourceRefused(UserError):
+    """The program's source cannot be had as asked: repository, reference, folder or credentials."""
+
+
+class ProviderError(GroundworkError):
+    """The place where clusters stand refused or failed."""
+
+
+class AccessDenied(ProviderError):
+    """The credentials do not allow this."""
+
+
+class QuotaExceeded(ProviderError):
+    """A limit of the account is reached."""
+
+
+class NoCapacity(ProviderError):
+    """The place has no room for this now."""
+
+
+class Throttled(ProviderError):
+    """Asked too often; the same call may pass later."""
+
+    retryable = True
+
+
+class RemoteError(GroundworkError):
+    """A node did not do what it was told."""
+
+
+class NodeUnreachable(RemoteError):
+    """A node does not answer over SSH."""
+
+    retryable = True
+
+
+class HostKeyChanged(RemoteError):
+    """A node shows another host key than the one we made for it; nothing was sent to it."""
+
+
+class CommandFailed(RemoteError):
+    """A command of ours ended with a code other than 0 on a node."""
+
+
+class VerificationFailed(RemoteError):
+    """A cluster does not do what a running cluster must."""
+
+
+class JobError(GroundworkError):
+    """The job ended, and not well."""
+
+
+class ProgramFailed(JobError):
+    """The program ended with a code other than 0."""
+
+
+class JobCancelled(JobError):
+    """Somebody cancelled the job."""
+
+
+class NodeLost(JobError):
+    """A node was lost while the job ran."""
+
+
+class TimedOut(GroundworkError):
+    """A time limit was reached."""

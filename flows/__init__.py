@@ -1,0 +1,1 @@
+"""The sentences: what people run, in prose."""

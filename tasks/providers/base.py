@@ -1,0 +1,76 @@
+"""What every place for clusters must do, in few verbs.
+
+The promises, held by ``tests/contract``:
+
+* A provider keeps no state of its own: what a cluster owns is found again by the cluster's ``uuid``.
+* Every call may be repeated, also after a crash in its middle; the second call finishes what the first began.
+* What escapes is one of ``blocks.errors``, never an SDK's exception.
+* A call returns as soon as its effect is certain. ``launch`` and ``start`` do not wait for SSH; see ``tasks.ssh``.
+"""
+
+from collections.abc import Collection
+from typing import Protocol
+
+from blocks.cluster import Cluster, Ground, LocalClusterSpec, Node
+
+
+class Provider(Protocol):
+    """A place for clusters. All calls are keyed by ``cluster.uuid``."""
+
+    def check(self, spec: LocalClusterSpec) -> None:
+        """Refuse what cannot be built here, before anything is made.
+
+        Raises:
+            BadInput, QuotaExceeded: With the field and the numbers.
+        """
+        ...
+
+    def prepare(self, cluster: Cluster) -> Ground:
+        """Make what all nodes share (network, shared folder) and return it. A second call returns the same."""
+        ...
+
+    def launch(self, cluster: Cluster, ground: Ground, indexes: Collection[int], *, public_key: str) -> None:
+        """Make the nodes with these indexes (1 is the first) where they are missing; others stay as they are.
+
+        Each node accepts ``public_key`` (OpenSSH format) for ``ground.user`` and shows a host key made for it.
+
+        Raises:
+            NoCapacity, QuotaExceeded: Nothing of this call is left.
+        """
+        ...
+
+    def nodes(self, cluster: Cluster) -> list[Node]:
+        """Return the nodes that exist, sorted by index; a stopped or dead one has ``is_up`` false."""
+        ...
+
+    def stop(self, cluster: Cluster) -> None:
+        """Stop all nodes; shared files, addresses and host keys stay. Stopping what is stopped does nothing."""
+        ...
+
+    def start(self, cluster: Cluster) -> None:
+        """Start all nodes that are stopped or dead. Starting what is up does nothing."""
+        ...
+
+    def terminate(self, cluster: Cluster, indexes: Collection[int]) -> None:
+        """Remove these nodes for good; indexes that do not exist are passed over."""
+        ...
+
+    def release(self, cluster: Cluster) -> None:
+        """Remove everything the cluster owns, nodes included, to zero. Releasing what is gone does nothing."""
+        ...
+
+
+class Faults(Protocol):
+    """What a test world can do to its nodes. Only places that are worlds of their own have it."""
+
+    def kill(self, cluster: Cluster, index: int) -> None:
+        """Kill a node with all its processes at once, as a power cut does."""
+        ...
+
+    def cut(self, cluster: Cluster, index: int) -> None:
+        """Cut a node's link: packets are lost in both directions, nothing is told."""
+        ...
+
+    def mend(self, cluster: Cluster, index: int) -> None:
+        """Restore a cut link."""
+        ...

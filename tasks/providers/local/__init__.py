@@ -1,0 +1,1 @@
+"""The local provider: a cluster of real SSH hosts on this machine."""
