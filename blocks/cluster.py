@@ -53,7 +53,7 @@ LEGAL_CHANGES: dict[State, frozenset[State]] = {
     State.STOPPING: frozenset({State.STOPPED}),
     State.STOPPED: frozenset({State.STARTING}),
     State.STARTING: frozenset({State.RUNNING}),
-    State.FAILED: frozenset({State.PROVISIONING, State.UPDATING, State.STOPPING, State.STARTING}),
+    State.FAILED: frozenset({State.PROVISIONING, State.VERIFYING, State.UPDATING, State.STOPPING, State.STARTING}),
     State.DELETING: frozenset({State.DELETED}),
     State.DELETED: frozenset(),
 }
@@ -139,6 +139,7 @@ class Cluster(Block):
     reason: str = Field(default="", title="Why it is in this state")
     ground: Ground | None = Field(default=None, title="What the place prepared")
     nodes: list[Node] = Field(default_factory=list, title="Nodes")
+    first_ran_at: datetime | None = Field(default=None, title="First ran at")
     creator: str = Field(default="", title="The flow run that made it")
     created_at: datetime = Field(default_factory=lambda: datetime.now(UTC), title="Made at")
     changed_at: datetime = Field(default_factory=lambda: datetime.now(UTC), title="Last changed at")

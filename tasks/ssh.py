@@ -78,9 +78,7 @@ class Session:
             raise self._lost() from error
         return channel
 
-    def run(
-        self, argv: Sequence[str], *, stdin: bytes = b"", timeout_s: float = 60, check: bool = True
-    ) -> Finished:
+    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout_s: float = 60, check: bool = True) -> Finished:
         """Run a command to its end and return what it wrote.
 
         Args:

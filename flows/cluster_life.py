@@ -1,0 +1,103 @@
+"""What happens to a cluster after it was made, wherever it stands."""
+
+from blocks.cluster import Cluster, State
+from blocks.names import NodeCount
+from tasks.clusters import (
+    enter_nodes,
+    forget,
+    furnish_nodes,
+    launch_nodes,
+    mark,
+    read_again,
+    release,
+    retire_nodes,
+    set_node_count,
+    start_nodes,
+    stop_nodes,
+    verify_nodes,
+)
+from tasks.entry import entered
+from tasks.records import one_writer
+from tasks.steps import sentence
+from tasks.undoing import failing
+
+
+@sentence(name="verify-cluster", run_name="verify-{cluster.name}")
+def verify_cluster(cluster: Cluster) -> None:
+    """Check a cluster: its hostfile is there, `hostname` and Python answer over every slot, node by node.
+
+    A cluster that fails a check is marked failed, with the nodes; one that had failed and is good runs again.
+
+    Args:
+        cluster: The cluster.
+    """
+    with one_writer(cluster.name):
+        cluster = read_again(cluster, State.RUNNING, State.FAILED, State.VERIFYING)
+        with entered(cluster), failing(cluster):
+            if cluster.state is not State.RUNNING:
+                cluster = enter_nodes(cluster, State.VERIFYING)
+            verify_nodes(cluster)
+            mark(cluster, State.RUNNING)
+
+
+@sentence(name="resize-cluster", run_name="resize-{cluster.name}-to-{node_count}")
+def resize_cluster(cluster: Cluster, node_count: NodeCount) -> None:
+    """Add nodes to a cluster, or remove its last ones. The hostfile follows at once.
+
+    Args:
+        cluster: The cluster; it must run.
+        node_count: How many nodes it shall have.
+    """
+    with one_writer(cluster.name):
+        cluster = read_again(cluster, State.RUNNING, State.UPDATING, State.FAILED)
+        with entered(cluster), failing(cluster):
+            cluster = set_node_count(cluster, node_count)
+            cluster = retire_nodes(cluster)
+            launch_nodes(cluster)
+            cluster = enter_nodes(cluster, State.UPDATING)
+            furnish_nodes(cluster)
+            verify_nodes(cluster)
+            mark(cluster, State.RUNNING)
+
+
+@sentence(name="stop-cluster", run_name="stop-{cluster.name}")
+def stop_cluster(cluster: Cluster) -> None:
+    """Stop a cluster's nodes. Its shared folder and its definition stay; start-cluster brings it back.
+
+    Args:
+        cluster: The cluster.
+    """
+    with one_writer(cluster.name):
+        cluster = read_again(cluster, State.RUNNING, State.STOPPING, State.STOPPED, State.FAILED)
+        if cluster.state is not State.STOPPED:
+            with failing(cluster):
+                mark(stop_nodes(cluster), State.STOPPED)
+
+
+@sentence(name="start-cluster", run_name="start-{cluster.name}")
+def start_cluster(cluster: Cluster) -> None:
+    """Start a cluster that is stopped, or bring back the dead nodes of one that failed.
+
+    Args:
+        cluster: The cluster.
+    """
+    with one_writer(cluster.name):
+        cluster = read_again(cluster, State.STOPPED, State.STARTING, State.FAILED)
+        with entered(cluster), failing(cluster):
+            cluster = start_nodes(cluster)
+            cluster = enter_nodes(cluster, State.STARTING)
+            furnish_nodes(cluster)
+            verify_nodes(cluster)
+            mark(cluster, State.RUNNING)
+
+
+@sentence(name="delete-cluster", run_name="delete-{cluster.name}")
+def delete_cluster(cluster: Cluster) -> None:
+    """Remove a cluster and everything it owns, its shared folder too. Results that jobs kept stay.
+
+    Args:
+        cluster: The cluster.
+    """
+    with one_writer(cluster.name):
+        cluster = read_again(cluster)
+        forget(release(cluster))

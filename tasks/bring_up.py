@@ -1,0 +1,38 @@
+"""From launched nodes to nodes that are entered, counted and furnished."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from blocks.cluster import Cluster, Node
+from blocks.cluster_key import ClusterKey
+from blocks.errors import NodeUnreachable
+from tasks import bootstrap
+from tasks.providers.base import Provider
+from tasks.ssh import Sessions
+
+
+def entered_nodes(provider: Provider, cluster: Cluster, sessions: Sessions) -> list[Node]:
+    """Log in to all nodes a cluster has, side by side, and return them with their slots.
+
+    Raises:
+        NodeUnreachable: With the names of the nodes that are down or do not let us in.
+        HostKeyChanged: A node shows another key than the one made for it.
+    """
+    nodes = provider.nodes(cluster)
+    down = [node.name for node in nodes if not node.is_up]
+    if down:
+        raise NodeUnreachable("down", where=", ".join(down), advice="Run start-cluster.")
+    open_sessions = sessions.to_all(nodes)
+    if cluster.spec.slots_per_node:
+        return [node.model_copy(update={"slots": cluster.spec.slots_per_node}) for node in nodes]
+    python = cluster.require_ground().python
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        cores = pool.map(lambda session: bootstrap.see(session, python), open_sessions)
+        return [node.model_copy(update={"slots": seen}) for node, seen in zip(nodes, cores, strict=True)]
+
+
+def furnish(cluster: Cluster, key: ClusterKey, sessions: Sessions) -> None:
+    """Put keys, scripts and hostfiles onto the shared folder and open the head's connections to all nodes."""
+    head = sessions.to(cluster.head)
+    bootstrap.require_launcher(head)
+    bootstrap.furnish(head, cluster, key)
+    bootstrap.warm_up(head, cluster)

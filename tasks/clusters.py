@@ -1,0 +1,152 @@
+"""The steps in a cluster's life. Each writes the state it brings the cluster to before it acts."""
+
+from datetime import UTC, datetime
+
+from blocks.cluster import Cluster, LocalClusterSpec, State
+from blocks.cluster_key import ClusterKey
+from blocks.errors import WrongState
+from tasks import bring_up, keys, records, verification
+from tasks.entry import leave, sessions_to
+from tasks.providers.accounts import provider_for
+from tasks.steps import step
+from tasks.telling import note, show_checks, show_nodes
+
+
+@step("check what was asked for")
+def check_spec(spec: LocalClusterSpec) -> None:
+    """Refuse what the account cannot hold, before anything is made."""
+    provider_for(spec.account).check(spec)
+
+
+@step("claim the name {spec.name}")
+def claim_name(spec: LocalClusterSpec) -> Cluster:
+    """Write the record, or find the one that the same definition made before."""
+    return records.claim(spec)
+
+
+@step("refresh what is known of {cluster.name}")
+def read_again(cluster: Cluster, *allowed: State) -> Cluster:
+    """Read a cluster's record anew: a run may have waited long for its turn.
+
+    Raises:
+        NotFound: It is gone.
+        WrongState: It is in none of the allowed states.
+    """
+    found = records.read(cluster.name)
+    if allowed and found.state not in allowed:
+        states = ", ".join(allowed)
+        raise WrongState(f"the cluster {found.name} is {found.state}, not {states}", where="cluster")
+    return found
+
+
+@step("prepare the ground of {cluster.name}")
+def prepare_ground(cluster: Cluster) -> Cluster:
+    """Make what all nodes share, and the key that opens them."""
+    cluster = records.change(cluster, State.PROVISIONING)
+    _key(cluster)
+    ground = provider_for(cluster.spec.account).prepare(cluster)
+    note(ground.says)
+    return records.change(cluster, State.PROVISIONING, ground=ground)
+
+
+@step("launch the nodes of {cluster.name}")
+def launch_nodes(cluster: Cluster) -> None:
+    """Make the nodes that are missing."""
+    wanted = range(1, cluster.spec.node_count + 1)
+    provider = provider_for(cluster.spec.account)
+    with records.changing_account(cluster.spec.account):
+        provider.launch(cluster, cluster.require_ground(), wanted, public_key=_key(cluster).public_key)
+
+
+@step("enter the nodes of {cluster.name}")
+def enter_nodes(cluster: Cluster, state: State) -> Cluster:
+    """Log in to every node and count its slots."""
+    cluster = records.change(cluster, state)
+    nodes = bring_up.entered_nodes(provider_for(cluster.spec.account), cluster, sessions_to(cluster))
+    return records.change(cluster, state, nodes=nodes)
+
+
+@step("furnish {cluster.name} for MPI")
+def furnish_nodes(cluster: Cluster) -> None:
+    """Put keys, scripts and hostfiles onto the shared folder."""
+    bring_up.furnish(cluster, _key(cluster), sessions_to(cluster))
+
+
+@step("verify {cluster.name} over every slot")
+def verify_nodes(cluster: Cluster) -> None:
+    """Ask the three questions over every slot, show the answers, and refuse a cluster that fails one."""
+    checks = verification.verify(cluster, sessions_to(cluster))
+    show_checks(cluster, checks)
+    verification.require_good(cluster, checks)
+
+
+@step("say how {cluster.name} is")
+def mark(cluster: Cluster, state: State, reason: str = "") -> Cluster:
+    """Write a cluster's state when all work for it is done."""
+    first = {"first_ran_at": datetime.now(UTC)} if state is State.RUNNING and not cluster.first_ran_at else {}
+    cluster = records.change(cluster, state, reason, **first)
+    show_nodes(cluster)
+    return cluster
+
+
+@step("set {cluster.name} to {node_count} nodes")
+def set_node_count(cluster: Cluster, node_count: int) -> Cluster:
+    """Write the new number of nodes into the definition."""
+    spec = cluster.spec.model_copy(update={"node_count": node_count})
+    provider_for(spec.account).check(spec)
+    return records.change(cluster, State.UPDATING, spec=spec)
+
+
+@step("take the leaving nodes out of the hostfile of {cluster.name}")
+def retire_nodes(cluster: Cluster) -> Cluster:
+    """Tell the launcher first that nodes go, then remove them."""
+    staying = [node for node in cluster.nodes if node.index <= cluster.spec.node_count]
+    leaving = [node.index for node in cluster.nodes if node.index > cluster.spec.node_count]
+    cluster = records.change(cluster, State.UPDATING, nodes=staying)
+    provider_for(cluster.spec.account).terminate(cluster, leaving)
+    return cluster
+
+
+@step("stop the nodes of {cluster.name}")
+def stop_nodes(cluster: Cluster) -> Cluster:
+    """Stop all nodes; the shared folder stays."""
+    cluster = records.change(cluster, State.STOPPING)
+    leave(cluster)
+    provider = provider_for(cluster.spec.account)
+    provider.stop(cluster)
+    slots = {node.index: node.slots for node in cluster.nodes}
+    nodes = [node.model_copy(update={"slots": slots.get(node.index, 0)}) for node in provider.nodes(cluster)]
+    return records.change(cluster, State.STOPPING, nodes=nodes)
+
+
+@step("start the nodes of {cluster.name}")
+def start_nodes(cluster: Cluster) -> Cluster:
+    """Start the nodes that are stopped or dead."""
+    cluster = records.change(cluster, State.STARTING)
+    provider_for(cluster.spec.account).start(cluster)
+    return cluster
+
+
+@step("remove everything of {cluster.name}")
+def release(cluster: Cluster) -> Cluster:
+    """Remove nodes, keys, network and files, to zero."""
+    cluster = records.change(cluster, State.DELETING)
+    leave(cluster)
+    provider_for(cluster.spec.account).release(cluster)
+    return cluster
+
+
+@step("forget {cluster.name}")
+def forget(cluster: Cluster) -> None:
+    """Remove the record when nothing is left that it could point to."""
+    records.change(cluster, State.DELETED)
+    records.forget(cluster)
+
+
+def _key(cluster: Cluster) -> ClusterKey:
+    key = records.key_of(cluster)
+    if key is None:
+        private_key, public_key = keys.key_pair()
+        key = ClusterKey(cluster_uuid=cluster.uuid, public_key=public_key, private_key=private_key)
+        records.keep_key(cluster, key)
+    return key

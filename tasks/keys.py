@@ -1,0 +1,12 @@
+"""Key pairs made by us: ed25519, in OpenSSH's formats."""
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+
+def key_pair() -> tuple[str, str]:
+    """Make a key pair and return its private part (OpenSSH's text) and its public part (``ssh-ed25519 AAAA...``)."""
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+    return private, public

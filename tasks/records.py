@@ -1,0 +1,195 @@
+"""Records of clusters: written before anything is made, read again by name, changed by one writer at a time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from prefect.blocks.core import Block
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import BlockDocumentUpdate
+from prefect.concurrency.sync import concurrency
+from prefect.context import FlowRunContext
+from prefect.events import emit_event
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectHTTPStatusError
+from prefect.settings import PREFECT_UI_URL
+
+from blocks.cluster import Cluster, LocalClusterSpec, State, is_legal
+from blocks.cluster_key import ClusterKey
+from blocks.errors import NameTaken, NotFound, TimedOut, WrongState
+
+B = TypeVar("B", bound=Block)
+
+_LEASE_S = 60
+_PATIENCE_S = 900
+
+
+@contextmanager
+def one_writer(cluster_name: str) -> Iterator[None]:
+    """Hold the right to change a cluster. Others wait; the right of a killed holder lapses after a minute.
+
+    Raises:
+        TimedOut: Somebody else held it for a quarter of an hour.
+    """
+    with _limited(f"cluster-{cluster_name}", 1):
+        yield
+
+
+@contextmanager
+def changing_account(account: str, *, at_once: int = 8) -> Iterator[None]:
+    """Hold one of the slots for changes in an account: a place is never asked for more than that at a time."""
+    with _limited("account-" + account.replace("/", "-"), at_once):
+        yield
+
+
+@contextmanager
+def _limited(limit: str, at_once: int) -> Iterator[None]:
+    with get_client(sync_client=True) as client:
+        _ensure_limit(client, limit, at_once)
+    try:
+        with concurrency(limit, strict=True, lease_duration=_LEASE_S, timeout_seconds=_PATIENCE_S):
+            yield
+    except TimeoutError as error:
+        raise TimedOut(f"others held it for {_PATIENCE_S} s", where=limit, advice="See `prefect gcl ls`.") from error
+
+
+def _ensure_limit(client: SyncPrefectClient, limit: str, at_once: int) -> None:
+    # Two first askers race between Prefect's look and its create; the loser's 409 says that the limit is there.
+    with suppress(ObjectAlreadyExists):
+        try:
+            client.upsert_global_concurrency_limit_by_name(limit, at_once)
+        except PrefectHTTPStatusError as error:
+            if error.response.status_code != 409:
+                raise
+
+
+def claim(spec: LocalClusterSpec) -> Cluster:
+    """Write a cluster's record before anything is made, or find the one that the same definition made before.
+
+    Call it while holding ``one_writer``.
+
+    Raises:
+        NameTaken: The name belongs to a cluster with another definition.
+        WrongState: It is being deleted, or stopped.
+    """
+    found = find(spec.name)
+    if found is None:
+        cluster = Cluster(spec=spec, creator=_creator())
+        cluster.save(spec.name)
+        _tell(cluster)
+        return cluster
+    if found.spec.digest != spec.digest:
+        raise NameTaken(
+            f"the cluster {spec.name} has another definition ({_differences(found.spec, spec)})",
+            where="name",
+            advice="Choose another name, or use resize-cluster.",
+        )
+    if found.state in (State.DELETING, State.STOPPING, State.STOPPED, State.STARTING, State.UPDATING):
+        raise WrongState(f"the cluster {spec.name} exists and is {found.state}", where="name")
+    if found.state is State.FAILED and found.first_ran_at is not None:
+        # Building it again could end in undoing it, and its shared folder may hold somebody's work.
+        raise WrongState(
+            f"the cluster {spec.name} exists and failed ({found.reason})",
+            where="name",
+            advice="Use start-cluster, which brings its nodes back, or delete-cluster.",
+        )
+    return found
+
+
+def _differences(old: LocalClusterSpec, new: LocalClusterSpec) -> str:
+    was, now = old.model_dump(), new.model_dump()
+    return ", ".join(f"{field} {was[field]}, asked {now[field]}" for field in now if was[field] != now[field])
+
+
+def _creator() -> str:
+    context = FlowRunContext.get()
+    return str(context.flow_run.id) if context and context.flow_run else ""
+
+
+def find(name: str) -> Cluster | None:
+    """Return a cluster's record as it is now, or None."""
+    return _load(Cluster, name)
+
+
+def read(name: str) -> Cluster:
+    """Return a cluster's record as it is now.
+
+    Raises:
+        NotFound: There is none of that name.
+    """
+    cluster = find(name)
+    if cluster is None:
+        raise NotFound(f"there is no cluster {name}", where="cluster", advice="See `prefect block ls`.")
+    return cluster
+
+
+def _load(kind: type[B], name: str) -> B | None:
+    with get_client(sync_client=True) as client:
+        try:
+            document = client.read_block_document_by_name(name, kind.get_block_type_slug())
+        except ObjectNotFound:
+            return None
+    return kind._from_block_document(document)  # noqa: SLF001
+
+
+def change(cluster: Cluster, state: State, reason: str = "", **fields: Any) -> Cluster:
+    """Write a cluster's next state, with what else became known of it, and tell it as an event.
+
+    Raises:
+        WrongState: A cluster cannot go from its state to that one.
+    """
+    if not is_legal(cluster.state, state):
+        raise WrongState(f"it is {cluster.state} and cannot become {state}", where=f"cluster {cluster.name}")
+    news = {"state": state, "seed_state": state.seed_state, "reason": reason, "changed_at": datetime.now(UTC)}
+    for field, value in (news | fields).items():
+        setattr(cluster, field, value)
+    _write(cluster)
+    _tell(cluster)
+    return cluster
+
+
+def _write(cluster: Cluster) -> None:
+    document = cluster._block_document_id  # noqa: SLF001
+    if document is None:
+        raise NotFound("its record was never written", where=f"cluster {cluster.name}")
+    data = cluster.model_dump(mode="json", include=set(Cluster.model_fields))
+    # One call; Block.save makes about six, registering type and schema each time.
+    with get_client(sync_client=True) as client:
+        client.update_block_document(document, BlockDocumentUpdate(data=data, merge_existing_data=False))
+
+
+def _tell(cluster: Cluster) -> None:
+    emit_event(
+        event=f"groundwork.cluster.{cluster.state.value}",
+        resource={
+            "prefect.resource.id": f"groundwork.cluster.{cluster.uuid}",
+            "prefect.resource.name": cluster.name,
+        },
+        payload={"state": cluster.state.value, "seed_state": cluster.seed_state, "reason": cluster.reason},
+    )
+
+
+def forget(cluster: Cluster) -> None:
+    """Remove a cluster's record and key. Removing what is gone does nothing."""
+    with get_client(sync_client=True) as client:
+        for kind in (ClusterKey, Cluster):
+            with suppress(ObjectNotFound):
+                document = client.read_block_document_by_name(cluster.name, kind.get_block_type_slug())
+                client.delete_block_document(document.id)
+
+
+def key_of(cluster: Cluster) -> ClusterKey | None:
+    """Return a cluster's key pair, or None where it has none yet (one of an earlier namesake does not count)."""
+    key = _load(ClusterKey, cluster.name)
+    return key if key is not None and key.cluster_uuid == cluster.uuid else None
+
+
+def keep_key(cluster: Cluster, key: ClusterKey) -> None:
+    """Keep a cluster's key pair under the cluster's name."""
+    key.save(cluster.name, overwrite=True)
+
+
+def link_to(cluster: Cluster) -> str:
+    """Return the address of a cluster's record in Prefect's UI, or an empty text where there is no UI."""
+    place = PREFECT_UI_URL.value()
+    return f"{place}/blocks/block/{cluster._block_document_id}" if place else ""  # noqa: SLF001

@@ -1,0 +1,40 @@
+"""What a failed creation leaves behind: nothing but a record that says why."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from blocks.cluster import Cluster, State
+from blocks.errors import GroundworkError
+from tasks import records
+from tasks.entry import leave
+from tasks.providers.accounts import provider_for
+from tasks.telling import note
+
+
+@contextmanager
+def undoing(cluster: Cluster) -> Iterator[None]:
+    """Remove all that was made for a cluster when its creation fails or is cancelled.
+
+    Cancellation arrives as a ``BaseException``. Whoever is killed outright undoes nothing: then the same flow, run
+    again, goes on where this one ended. A cluster that has run before is left as it is: it may hold people's files.
+    """
+    try:
+        yield
+    except BaseException as error:
+        reason = str(error) if isinstance(error, GroundworkError) else f"{type(error).__name__}: {error}"
+        if cluster.first_ran_at is None:
+            note("undoing what was made")
+            leave(cluster)
+            provider_for(cluster.spec.account).release(cluster)
+        records.change(records.read(cluster.name), State.FAILED, reason)
+        raise
+
+
+@contextmanager
+def failing(cluster: Cluster) -> Iterator[None]:
+    """Say why a change of a cluster failed; nothing is undone, running the flow again goes on."""
+    try:
+        yield
+    except GroundworkError as error:
+        records.change(records.read(cluster.name), State.FAILED, str(error))
+        raise
