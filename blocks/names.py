@@ -22,7 +22,9 @@ Duration = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}(s|m|h)$")]
 
 Command = Annotated[str, Field(min_length=1, max_length=8192, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
 
-Reference = Annotated[str, Field(max_length=255, pattern=r"^([^\s\x00~^:?*\[\\-][^\s\x00~^:?*\[\\]*)?$")]
+Reference = Annotated[
+    str, Field(max_length=255, pattern=r"^([^\s\x00-\x20\x7f~^:?*\[\\-][^\s\x00-\x20\x7f~^:?*\[\\]*)?$")
+]
 """A branch, tag or commit; empty means what the source's URL says, or else its default branch."""
 
 _PART = r"(?:[^\x00\\/.][^\x00\\/]*|\.(?:[^\x00\\/.][^\x00\\/]*)?|\.\.[^\x00\\/]+)"

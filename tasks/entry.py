@@ -1,14 +1,18 @@
 """The open SSH sessions of this process to clusters: one set a cluster, shared by all steps of a flow run."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from blocks.cluster import Cluster
 from blocks.errors import NotFound
 from tasks import records
+from tasks.runner import Runner
 from tasks.ssh import Login, Sessions
 
 _open: dict[str, Sessions] = {}
+_runners: dict[str, Runner] = {}
+_opening = threading.RLock()
 
 
 @contextmanager
@@ -22,6 +26,9 @@ def entered(cluster: Cluster) -> Iterator[None]:
 
 def leave(cluster: Cluster) -> None:
     """Close the sessions to a cluster. Closing what is closed does nothing."""
+    runner = _runners.pop(cluster.uuid, None)
+    if runner is not None:
+        runner.close()
     sessions = _open.pop(cluster.uuid, None)
     if sessions is not None:
         sessions.close()
@@ -33,10 +40,21 @@ def sessions_to(cluster: Cluster) -> Sessions:
     Raises:
         NotFound: The cluster has no key: it was never provisioned.
     """
-    if cluster.uuid not in _open:
-        key = records.key_of(cluster)
-        if key is None:
-            raise NotFound("it has no key", where=f"cluster {cluster.name}", advice="Create it again.")
-        login = Login(cluster.require_ground().user, key.private_key.get_secret_value())
-        _open[cluster.uuid] = Sessions(login)
-    return _open[cluster.uuid]
+    with _opening:
+        if cluster.uuid not in _open:
+            key = records.key_of(cluster)
+            if key is None:
+                raise NotFound("it has no key", where=f"cluster {cluster.name}", advice="Create it again.")
+            login = Login(cluster.require_ground().user, key.private_key.get_secret_value())
+            _open[cluster.uuid] = Sessions(login)
+        return _open[cluster.uuid]
+
+
+def runner_to(cluster: Cluster) -> Runner:
+    """Return this process's job runner on a cluster's head, opened when first asked for."""
+    with _opening:
+        if cluster.uuid not in _runners:
+            runner = Runner(sessions_to(cluster).to(cluster.head), cluster)
+            runner.open()
+            _runners[cluster.uuid] = runner
+        return _runners[cluster.uuid]

@@ -17,12 +17,12 @@ R = TypeVar("R")
 TRIES_AGAIN = 3
 
 
-def step(says: str, *, limit_s: float = 600) -> Callable[[Callable[P, R]], Task[P, R]]:
+def step(says: str, *, limit_s: float | None = 600) -> Callable[[Callable[P, R]], Task[P, R]]:
     """Declare a task with an effect on the world: never cached, retried only where a retry can help.
 
     Args:
         says: The task run's name; ``{parameter.field}`` in it names the thing at work.
-        limit_s: Time limit of one try, in seconds.
+        limit_s: Time limit of one try, in seconds; None where the thing itself has one.
     """
 
     def declare(function: Callable[P, R]) -> Task[P, R]:

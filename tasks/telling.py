@@ -1,12 +1,18 @@
 """What a run tells people: log lines, and artifacts in its tab."""
 
+import base64
 from collections.abc import Sequence
 
-from prefect.artifacts import create_table_artifact
+from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
 from prefect.logging import get_run_logger
 
 from blocks.cluster import Cluster
+from blocks.job import JobRecord
+from tasks import job_store
 from tasks.verification import Check
+
+MOST_PICTURES = 8
+MOST_PICTURE_BYTES = 2_000_000
 
 
 def note(line: str) -> None:
@@ -31,3 +37,44 @@ def show_nodes(cluster: Cluster) -> None:
     title = f"Cluster {cluster.name}: {cluster.state.value}, {len(rows)} nodes, {cluster.slots} slots"
     create_table_artifact(rows, key=f"nodes-{cluster.name}", description=title)
     note(title)
+
+
+def show_job(job: JobRecord) -> None:
+    """Show how a job ended, what ran, and where its whole output and its results are kept."""
+    rows = {
+        "ended": f"{job.seed_state}: {job.reason}",
+        "source": job.spec.source,
+        "commit": job.commit,
+        "the same tree on": f"{len(job.node_hashes)} nodes (sha256 {job.tree_hash[:16]})",
+        "ranks": f"{job.ranks} on {job.nodes} nodes of {job.cluster}",
+        "output": _link(job_store.output_file(job, "stdout").as_uri()),
+        "errors": _link(job_store.output_file(job, "stderr").as_uri()),
+        "results": _link(job_store.results_folder(job).as_uri()),
+    }
+    table = "| | |\n|---|---|\n" + "".join(f"| {name} | {_cell(text)} |\n" for name, text in rows.items())
+    last = job.ending.last_lines if job.ending else ""
+    if last:
+        table += f"\nThe last lines of its errors:\n\n```\n{last.replace('```', '` ` `')}\n```\n"
+    create_markdown_artifact(table, key=f"job-{job.id}", description=f"Job {job.id}: {job.reason}")
+    note(f"job {job.id}: {job.reason}; all of its output is in {job_store.output_file(job, 'stdout')}")
+
+
+def _link(address: str) -> str:
+    return f"[{address}]({address})"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def show_pictures(job: JobRecord) -> None:
+    """Show the pictures (PNG) that a program left in its output folder."""
+    pictures = sorted(job_store.results_folder(job).rglob("*.png"))
+    small = [path for path in pictures if path.stat().st_size <= MOST_PICTURE_BYTES]
+    for number, path in enumerate(small[:MOST_PICTURES], start=1):
+        data = base64.b64encode(path.read_bytes()).decode()
+        create_image_artifact(
+            f"data:image/png;base64,{data}",
+            key=f"picture-{job.id}-{number}",
+            description=f"{path.name} of job {job.id}",
+        )

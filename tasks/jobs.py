@@ -1,0 +1,207 @@
+"""The steps of a job: checked, claimed, checked out, launched, followed, brought home, settled."""
+
+import shutil
+import tempfile
+from itertools import count
+from pathlib import Path
+
+from prefect.context import FlowRunContext
+
+from blocks.cluster import Cluster, State
+from blocks.errors import BadInput, NodeUnreachable, WrongState
+from blocks.git_credentials import GitCredentials
+from blocks.job import Ending, JobRecord, JobSpec, JobState
+from blocks.names import seconds
+from tasks import bootstrap, checkout, job_store, mpi, results, source_url, telling
+from tasks.entry import leave, runner_to, sessions_to
+from tasks.providers.accounts import provider_for
+from tasks.run_log import RunLog
+from tasks.runner import Launch, raise_for
+from tasks.steps import step
+
+OURS = ("GROUNDWORK_", "PMI_", "HYDRA_", "HYDI_")
+
+
+@step("check what was asked for")
+def check_job(spec: JobSpec, cluster: Cluster | None, nodes: int) -> None:
+    """Refuse what cannot run, before anything is made.
+
+    Raises:
+        BadInput, WrongState: With the field.
+    """
+    source_url.read(spec.source)
+    mpi.program(spec.command, raw=spec.raw)
+    for name in spec.environment:
+        if name.startswith(OURS):
+            raise BadInput(
+                f"{name} is set by Groundwork or MPI itself", where="environment", advice="Use another name."
+            )
+    if (cluster is None) == (nodes == 0):
+        raise BadInput(
+            "give either a cluster that runs, or in `nodes` the size of a new one for this job alone", where="cluster"
+        )
+    if cluster is not None:
+        _check_cluster(spec, cluster)
+
+
+def _check_cluster(spec: JobSpec, cluster: Cluster) -> None:
+    if cluster.state is not State.RUNNING:
+        raise WrongState(
+            f"{cluster.name} is {cluster.state}, not running", where="cluster", advice="Use start-cluster."
+        )
+    if spec.ranks > cluster.slots:
+        raise BadInput(f"{spec.ranks} is more than the {cluster.slots} slots of {cluster.name}", where="ranks")
+
+
+@step("claim the job {spec.name}")
+def claim_job(spec: JobSpec, cluster: Cluster | None) -> JobRecord:
+    """Write the job's record, or find the one of an earlier try of this run that did not come to its end.
+
+    A try that did end badly is left as it is: the next one gets a number of its own.
+    """
+    run = _flow_run_id()
+    first = f"{spec.name}-{run[:8]}"
+    for number in count(1):
+        job = job_store.claim(
+            first if number == 1 else f"{first}-{number}",
+            spec,
+            flow_run=run,
+            cluster=cluster.name if cluster else f"{spec.name[:23]}-{run[:8]}",
+            own_cluster=cluster is None,
+        )
+        if job.ending is None or job.ending.state is JobState.FINISHED:
+            telling.note(f"job {job.id}")
+            return job
+    raise AssertionError("unreachable")
+
+
+def _flow_run_id() -> str:
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        raise WrongState("a job runs inside a flow run only")
+    return str(context.flow_run.id)
+
+
+def is_launched(job: JobRecord, cluster: Cluster) -> bool:
+    """Tell whether an earlier try of this run launched the job: then it is followed, not started again."""
+    launched = runner_to(cluster).status(job.id).is_launched
+    if launched:
+        telling.note(f"job {job.id} was launched before; following it")
+    return launched
+
+
+@step("warm the sessions of {cluster.name}")
+def warm_sessions(cluster: Cluster) -> None:
+    """Open what the launch will need while the source is checked out."""
+    head = sessions_to(cluster).to(cluster.head)
+    bootstrap.warm_up(head, cluster)
+    runner_to(cluster)
+
+
+@step("check out {job.spec.source}")
+def check_out(job: JobRecord, cluster: Cluster, credentials: GitCredentials | None) -> JobRecord:
+    """Fetch the source here and put the same tree onto the cluster, told by a hash that every node agrees on.
+
+    Credentials are used here only; no node ever sees them.
+
+    Raises:
+        SourceRefused: The repository, reference, folder or credentials are not as asked.
+    """
+    job = job_store.change(job, JobState.CHECKOUT, cluster_uuid=cluster.uuid)
+    tree = Path(tempfile.mkdtemp(prefix="groundwork-"))
+    try:
+        fetched = checkout.fetch(
+            job.spec.source,
+            reference=job.spec.reference,
+            folder=job.spec.folder,
+            submodules=job.spec.submodules,
+            credentials=credentials,
+            into=tree / "source",
+            allow_file=True,
+        )
+        if fetched.hint:
+            telling.note(fetched.hint)
+        sessions = sessions_to(cluster)
+        checkout.ship(tree / "source", sessions.to(cluster.head), _folder(job, cluster, "source"))
+    finally:
+        shutil.rmtree(tree, ignore_errors=True)
+    telling.note(f"{fetched.repository} at {fetched.commit}")
+    return job_store.change(
+        job, JobState.CHECKOUT, commit=fetched.commit, node_hashes=_hashes(job, cluster), tree_hash=fetched.tree_hash
+    )
+
+
+def _hashes(job: JobRecord, cluster: Cluster) -> dict[str, str]:
+    everyone = sessions_to(cluster).to_all(cluster.nodes)
+    return checkout.hash_on(everyone, cluster.require_ground().python, _folder(job, cluster, "source"))
+
+
+def _folder(job: JobRecord, cluster: Cluster, *parts: str) -> str:
+    return "/".join([bootstrap.Furniture(cluster.require_ground().shared).jobs, job.id, *parts])
+
+
+@step("launch {job.id} on {cluster.name}")
+def launch(job: JobRecord, cluster: Cluster) -> JobRecord:
+    """Start mpiexec on the head, detached: it goes on whatever happens to us. A second call starts nothing."""
+    ranks = job.spec.ranks or cluster.slots
+    if ranks > cluster.slots:
+        raise BadInput(f"{ranks} is more than the {cluster.slots} slots of {cluster.name}", where="ranks")
+    job = job_store.change(job, JobState.RUNNING, ranks=ranks, nodes=len(cluster.nodes))
+    output = _folder(job, cluster, "output")
+    sessions_to(cluster).to(cluster.head).run(["mkdir", "-p", output])
+    runner_to(cluster).submit(
+        Launch(
+            job_id=job.id,
+            argv=mpi.program(job.spec.command, raw=job.spec.raw),
+            workdir="/".join(filter(None, [_folder(job, cluster, "source"), job.spec.folder.strip("/")])),
+            ranks=ranks,
+            environment=job.spec.environment | {"GROUNDWORK_OUTPUT": output},
+            timeout_s=seconds(job.spec.timeout),
+        )
+    )
+    telling.note(f"{ranks} ranks on {len(cluster.nodes)} nodes")
+    return job
+
+
+@step("follow {job.id}", limit_s=None)
+def follow(job: JobRecord, cluster: Cluster) -> Ending:
+    """Keep and show the program's output until it ends. After a lost connection it goes on where it was."""
+    log = RunLog({stream: job_store.output_file(job, stream) for stream in ("stdout", "stderr")})
+    try:
+        return runner_to(cluster).follow(job.id, log)
+    except NodeUnreachable:
+        leave(cluster)
+        if _head_is_down(cluster):
+            reason = f"{cluster.head.name} was lost while the job ran"
+            return Ending(state=JobState.FAILED, reason=reason, node=cluster.head.name)
+        raise
+    finally:
+        log.close()
+
+
+def _head_is_down(cluster: Cluster) -> bool:
+    up = {node.index for node in provider_for(cluster.spec.account).nodes(cluster) if node.is_up}
+    return cluster.head.index not in up
+
+
+@step("bring home the results of {job.id}")
+def collect(job: JobRecord, cluster: Cluster, ending: Ending) -> JobRecord:
+    """Keep what the program left in its output folder, also when it failed."""
+    job = job_store.change(job, JobState.COLLECTING, ending=None, reason=ending.reason)
+    if ending.node != cluster.head.name or ending.state is JobState.FINISHED:
+        head = sessions_to(cluster).to(cluster.head)
+        results.bring_home(head, _folder(job, cluster, "output"), job_store.results_folder(job))
+    return job
+
+
+@step("say how {job.id} ended")
+def settle(job: JobRecord, ending: Ending) -> None:
+    """Write the end into the record, show it, and fail the run unless the program ended well.
+
+    Raises:
+        ProgramFailed, NodeLost, TimedOut, JobCancelled: As the job ended.
+    """
+    job = job_store.end(job, ending)
+    telling.show_job(job)
+    telling.show_pictures(job)
+    raise_for(ending)
