@@ -9,6 +9,7 @@
     |   +-- NotFound        there is no such thing
     |   +-- WrongState      not in this state
     |   +-- SourceRefused   the program's source cannot be had as asked
+    |       +-- SourceUnreachable  retryable
     +-- ProviderError       the place where clusters stand
     |   +-- AccessDenied
     |   +-- QuotaExceeded
@@ -78,6 +79,12 @@ class WrongState(UserError):
 
 class SourceRefused(UserError):
     """The program's source cannot be had as asked: repository, reference, folder or credentials."""
+
+
+class SourceUnreachable(SourceRefused):
+    """The server of the program's source does not answer as it should; the same call may pass later."""
+
+    retryable = True
 
 
 class ProviderError(GroundworkError):
