@@ -78,12 +78,19 @@ class Session:
             raise self._lost() from error
         return channel
 
-    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout_s: float = 60, check: bool = True) -> Finished:
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes | Iterable[bytes] = b"",
+        timeout_s: float = 60,
+        check: bool = True,
+    ) -> Finished:
         """Run a command to its end and return what it wrote.
 
         Args:
             argv: The program and its arguments; no shell reads them.
-            stdin: What the program reads; nothing of it shows in a process list.
+            stdin: What the program reads, whole or in chunks; nothing of it shows in a process list.
             timeout_s: Time limit; the channel is closed when it is over.
             check: Whether a code other than 0 is an error.
 
@@ -111,16 +118,18 @@ class Session:
             )
         return finished
 
-    def _pump(self, channel: paramiko.Channel, stdin: bytes, deadline: float) -> Finished:
+    def _pump(self, channel: paramiko.Channel, stdin: bytes | Iterable[bytes], deadline: float) -> Finished:
         def left() -> float:
             return max(deadline - time.monotonic(), 0.001)
 
         out, err = bytearray(), bytearray()
         reader = threading.Thread(target=_read_stderr, args=(channel, err), daemon=True)
         reader.start()
+        for chunk in [stdin] if isinstance(stdin, bytes) else stdin:
+            channel.settimeout(left())
+            if not _sent(channel, chunk):
+                break
         channel.settimeout(left())
-        if stdin:
-            channel.sendall(stdin)
         channel.shutdown_write()
         while chunk := channel.recv(262_144):
             out += chunk
@@ -208,6 +217,17 @@ class _Files:
             raise self._session._lost() from error  # noqa: SLF001
         if isinstance(error, OSError):
             raise CommandFailed(f"{self._path}: {error}", where=self._session.node.name) from error
+
+
+def _sent(channel: paramiko.Channel, chunk: bytes) -> bool:
+    """Send, and tell whether it went out: a program that has ended reads no more, and says why by its code."""
+    try:
+        channel.sendall(chunk)
+    except OSError:
+        if not channel.exit_status_ready():
+            raise
+        return False
+    return True
 
 
 def _read_stderr(channel: paramiko.Channel, into: bytearray) -> None:
