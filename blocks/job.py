@@ -52,7 +52,8 @@ class Ending(BaseModel):
     """How a job's program ended.
 
     ``exit_code`` is mpiexec's; ``node``, ``rank`` and ``rank_code`` name the first rank that failed, where that
-    is known (``rank`` -1: not known). ``last_lines`` are the last lines it wrote to its standard error.
+    is known (``rank`` -1: not known); ``node_lost`` tells that a node went, not the program. ``last_lines`` are the
+    last lines of its standard error.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -63,6 +64,7 @@ class Ending(BaseModel):
     node: str = ""
     rank: int = -1
     rank_code: int | None = None
+    node_lost: bool = False
     last_lines: str = ""
 
 

@@ -4,7 +4,7 @@ Everything goes onto the shared folder, in one write for all nodes::
 
     <shared>/.hostfile-<uuid>            address:slots, in the dialect of MPICH and Intel MPI
     <shared>/.hostfile-<uuid>.openmpi    address slots=n
-    <shared>/.groundwork/bin/            the scripts of tasks/on_node
+    <shared>/.groundwork/tasks/on_node/  the scripts that run on nodes
     <shared>/.groundwork/ssh/            the cluster's key, known_hosts, ssh_config, and the open connections
     <shared>/.groundwork/sshx            how mpiexec reaches another node
     <shared>/.groundwork/warm            opens the head's connections to all nodes, and keeps them
@@ -22,7 +22,7 @@ from blocks.errors import CommandFailed
 from tasks.ssh import Session
 
 ON_NODE = Path(__file__).parent / "on_node"
-SCRIPTS = ("look.py", "job_agent.py", "rank_start.py", "tree_hash.py")
+SCRIPTS = ("look.py", "job_folder.py", "job_supervisor.py", "job_agent.py", "rank_start.py", "tree_hash.py")
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Furniture:
 
     def script(self, name: str) -> str:
         """The path of a script of ``tasks/on_node``."""
-        return f"{self.base}/bin/{name}"
+        return f"{self.base}/tasks/on_node/{name}"
 
 
 def see(session: Session, python: str) -> int:
@@ -79,7 +79,9 @@ def furnish(head: Session, cluster: Cluster, key: ClusterKey) -> None:
     """
     ground = cluster.require_ground()
     place = Furniture(ground.shared)
-    head.run(["mkdir", "-p", "-m", "700", place.base, place.ssh, f"{place.base}/bin", f"{place.ssh}/m", place.jobs])
+    head.run(
+        ["mkdir", "-p", "-m", "700", place.base, place.ssh, f"{place.base}/tasks/on_node", f"{place.ssh}/m", place.jobs]
+    )
     head.write(f"{place.ssh}/id_ed25519", key.private_key.get_secret_value().encode())
     head.write(f"{place.ssh}/ssh_config", _ssh_config(ground, place).encode())
     head.write(place.sshx, _sshx(place).encode(), mode=0o700)

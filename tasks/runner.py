@@ -1,0 +1,322 @@
+"""Jobs on a cluster: started exactly once, followed from anywhere, ended for certain.
+
+All of a job's state is in its folder on the cluster (``tasks/on_node/job_folder.py``), so that a new process attaches
+to a running job instead of starting it again.
+"""
+
+import json
+import shlex
+import time
+from collections.abc import Callable
+from typing import Annotated, Any, Protocol, Self
+
+import paramiko
+from pydantic import BaseModel, ConfigDict, Field
+
+from blocks.cluster import Cluster
+from blocks.errors import CommandFailed, JobCancelled, NodeLost, NodeUnreachable, NotFound, ProgramFailed, TimedOut
+from blocks.job import Ending, JobState
+from tasks.bootstrap import Furniture, mpiexec
+from tasks.mpi import PYTHON
+from tasks.ssh import Session
+
+STREAMS = ("stdout", "stderr")
+OURS = "GROUNDWORK_"
+_ANSWER_LIMIT_S = 60
+_BATCH_EVERY_S = 1.0
+_BATCH_BYTES = 65_536
+_CHUNK_BYTES = 1_048_576
+
+
+class Launch(BaseModel):
+    """What to start: ``argv`` as ``tasks.mpi.program`` made it, in ``workdir`` (a path on the nodes)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    job_id: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
+    argv: list[str] = Field(min_length=1)
+    workdir: str
+    ranks: int = Field(ge=1)
+    environment: dict[str, str] = Field(default_factory=dict)
+    timeout_s: float = Field(gt=0)
+    grace_s: float = Field(default=10, ge=0)
+
+
+class Status(BaseModel):
+    """How a job is on its cluster: ``unknown`` (never started), ``running`` or ``ended``."""
+
+    model_config = ConfigDict(frozen=True)
+
+    state: str
+    ending: Ending | None = None
+
+    @property
+    def is_launched(self) -> bool:
+        """Whether mpiexec was started for it, ever."""
+        return self.state != "unknown"
+
+
+class Log(Protocol):
+    """Where output goes."""
+
+    def offset(self, stream: str) -> int:
+        """How many bytes of a stream it has already."""
+        ...
+
+    def take(self, stream: str, data: bytes) -> None:
+        """Take the next bytes of ``stdout`` or ``stderr``."""
+        ...
+
+
+class Runner:
+    """One open channel to the job agent on a cluster's head. For one thread at a time; several runners are fine."""
+
+    def __init__(self, head: Session, cluster: Cluster) -> None:
+        self._head = head
+        self._cluster = cluster
+        self._ground = cluster.require_ground()
+        self._place = Furniture(self._ground.shared)
+        self._channel: paramiko.Channel | None = None
+        self._asked = 0
+        self._received = bytearray()
+        self._ended: dict[str, Ending] = {}
+
+    def open(self) -> None:
+        """Start the agent, before it is needed: no launch waits for a start of Python. Opening twice does nothing.
+
+        Raises:
+            NodeUnreachable: The head does not answer.
+        """
+        if self._channel is None:
+            self._received.clear()
+            self._channel = self._head.channel([*self._agent, "serve", self._place.jobs])
+
+    def close(self) -> None:
+        """Close the channel. Jobs run on."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+    def __enter__(self) -> Self:
+        """Open it."""
+        self.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def submit(self, launch: Launch) -> Status:
+        """Start a job, detached from us: it runs on whatever happens here. One that was started is not started again.
+
+        Raises:
+            CommandFailed: The head could not keep what was asked for, such as on a full disk; nothing was started.
+            NodeUnreachable: The connection was lost. Whether it was started, a second call finds out.
+        """
+        return self._status(launch.job_id, "submit", launch=self._asked_for(launch))
+
+    def status(self, job_id: str) -> Status:
+        """Return how a job is."""
+        return self._status(job_id, "status")
+
+    def output(self, job_id: str, stream: str, offset: int = 0) -> bytes:
+        """Return all that the ranks wrote to ``stdout`` or ``stderr`` so far, from ``offset`` on."""
+        data = bytearray()
+        while piece := self._read(job_id, {stream: offset + len(data)}, _CHUNK_BYTES)[stream]:
+            data += piece
+        return bytes(data)
+
+    def follow(self, job_id: str, log: Log) -> Ending:
+        """Hand a job's output to ``log`` until it ends, and return how it ended.
+
+        While it runs at most 64 KiB of each stream a second, in whole lines; at the end all the rest. It goes on at
+        the offsets that ``log`` has, so a second call on the same log after a lost connection repeats nothing.
+
+        Raises:
+            NotFound: The job was never started.
+            NodeUnreachable: The connection was lost; the job runs on.
+        """
+        status = self._status(job_id, "follow")
+        if not status.is_launched:
+            raise NotFound("was never started here", where=f"job {job_id}")
+        ending = status.ending
+        offsets = {stream: log.offset(stream) for stream in STREAMS}
+        while ending is None:
+            ending = self._wait_for_end(job_id, _BATCH_EVERY_S)
+            if ending is None:
+                self._hand_over(job_id, offsets, log)
+        while self._hand_over(job_id, offsets, log, all_of_it=True):
+            pass
+        return ending
+
+    def cancel(self, job_id: str) -> Ending | None:
+        """End a job and wait until none of its ranks is left. None: it was never started.
+
+        A job that ended already stays as it ended.
+
+        Raises:
+            NodeUnreachable: The connection was lost.
+        """
+        if self._status(job_id, "cancel").is_launched:
+            status = self._status(job_id, "follow")
+            while status.ending is None:
+                status = Status(state="ended", ending=self._wait_for_end(job_id, _BATCH_EVERY_S))
+            return status.ending
+        return None
+
+    def _hand_over(self, job_id: str, offsets: dict[str, int], log: Log, *, all_of_it: bool = False) -> bool:
+        """Read one piece of each stream and hand it over. Tells whether there was any."""
+        most = _CHUNK_BYTES if all_of_it else _BATCH_BYTES
+        pieces = self._read(job_id, offsets, most)
+        for stream, piece in pieces.items():
+            data = piece if all_of_it or (len(piece) == most and b"\n" not in piece) else _whole_lines(piece)
+            if data:
+                log.take(stream, data)
+                offsets[stream] += len(data)
+        return any(pieces.values())
+
+    @property
+    def _agent(self) -> list[str]:
+        return [self._ground.python, "-I", "-S", self._place.script("job_agent.py")]
+
+    def _asked_for(self, launch: Launch) -> dict[str, Any]:
+        nodes = self._nodes_for(launch.ranks)
+        return {
+            "program": {"argv": launch.argv, "workdir": launch.workdir, "environment": launch.environment},
+            "mpiexec": [*mpiexec(self._cluster, launch.ranks), *self._rank_start(launch)],
+            "nodes": nodes,
+            "head": self._cluster.head.address,
+            "reach": [self._place.sshx],
+            "reap": shlex.join([*self._agent, "reap"]),
+            "timeout_s": launch.timeout_s,
+            "grace_s": launch.grace_s,
+        }
+
+    def _rank_start(self, launch: Launch) -> list[str]:
+        script, folder = self._place.script("rank_start.py"), f"{self._place.jobs}/{launch.job_id}"
+        # Variables of ours do not change how the interpreter or the loader starts; all others may.
+        is_bare = all(name.startswith(OURS) for name in launch.environment)
+        if is_bare and tuple(launch.argv[:3]) == PYTHON:
+            return [self._ground.python, script, folder]
+        return [self._ground.python, "-I", "-S", script, folder, "dress"]
+
+    def _nodes_for(self, ranks: int) -> dict[str, str]:
+        """Return address and name of the nodes that mpiexec takes: in order, until there are slots enough."""
+        taken: dict[str, str] = {}
+        slots = 0
+        for node in self._cluster.nodes:
+            if slots < ranks:
+                taken[node.address] = node.name
+                slots += node.slots
+        return taken
+
+    def _status(self, job_id: str, ask: str, **fields: Any) -> Status:
+        answer, _ = self._ask(ask, job_id, **fields)
+        return Status.model_validate(answer)
+
+    def _read(self, job_id: str, offsets: dict[str, int], most: int) -> dict[str, bytes]:
+        """Return a piece of each stream named in ``offsets``, in one exchange."""
+        wanted = {stream: offsets.get(stream, -1) for stream in STREAMS}
+        _, payload = self._ask("read", job_id, most=most, **wanted)
+        return {stream: data for stream, data in zip(STREAMS, payload, strict=True) if stream in offsets}
+
+    def _ask(self, ask: str, job_id: str, **fields: Any) -> tuple[dict[str, Any], list[bytes]]:
+        """Ask the agent one question and return its answer; an end that is told meanwhile is kept."""
+        self._asked += 1
+        question = json.dumps({"n": self._asked, "ask": ask, "job": job_id, **fields}).encode() + b"\n"
+        try:
+            self._require_channel().sendall(question)
+        except OSError as error:
+            raise self._broken() from error
+        deadline = time.monotonic() + _ANSWER_LIMIT_S
+        while True:
+            heard = self._hear(deadline)
+            if heard is None:
+                raise TimedOut(f"the job agent did not answer `{ask}`", where=self._head.node.name)
+            message, payload = heard
+            # An exception in the middle of an earlier question leaves its answer behind.
+            if message.get("n") != self._asked:
+                continue
+            if "error" in message:
+                raise CommandFailed(str(message["error"]), where=self._head.node.name)
+            return message, payload
+
+    def _wait_for_end(self, job_id: str, limit_s: float) -> Ending | None:
+        deadline = time.monotonic() + limit_s
+        while job_id not in self._ended:
+            if self._hear(deadline) is None:
+                return None
+        return self._ended[job_id]
+
+    def _hear(self, deadline: float) -> tuple[dict[str, Any], list[bytes]] | None:
+        """Return the agent's next message with the bytes that belong to it; None when the time is over."""
+        if not self._wait_for_bytes(lambda: b"\n" in self._received, deadline):
+            return None
+        end = self._received.index(b"\n") + 1
+        message = json.loads(self._received[:end])
+        sizes = message.get("sizes", [])
+        # The rest of a message that has begun is on its way: no deadline of the caller's may tear it.
+        whole = time.monotonic() + _ANSWER_LIMIT_S
+        if not self._wait_for_bytes(lambda: len(self._received) >= end + sum(sizes), whole):
+            raise self._broken()
+        payload, at = [], end
+        for size in sizes:
+            payload.append(bytes(self._received[at : at + size]))
+            at += size
+        del self._received[:at]
+        if "ended" in message:
+            self._ended[message["ended"]] = Ending.model_validate(message["ending"])
+        return message, payload
+
+    def _wait_for_bytes(self, is_enough: Callable[[], bool], deadline: float) -> bool:
+        """Receive until it is enough. Tells whether it was before the deadline."""
+        channel = self._require_channel()
+        while not is_enough():
+            channel.settimeout(max(deadline - time.monotonic(), 0.001))
+            try:
+                data = channel.recv(262_144)
+            except TimeoutError:
+                return False
+            if not data:
+                raise self._broken()
+            self._received += data
+        return True
+
+    def _require_channel(self) -> paramiko.Channel:
+        if self._channel is None:
+            raise NodeUnreachable("the channel to the job agent is closed", where=self._head.node.name)
+        return self._channel
+
+    def _broken(self) -> NodeUnreachable | CommandFailed:
+        """Return what to raise when the agent is gone: with the connection, or by itself."""
+        channel, self._channel = self._channel, None
+        said = b""
+        if channel is not None:
+            if channel.recv_stderr_ready():
+                said = channel.recv_stderr(65_536)
+            channel.close()
+        last = said.decode(errors="replace").strip().rpartition("\n")[2]
+        if self._head.is_open and last:
+            return CommandFailed(f"the job agent ended ({last})", where=self._head.node.name)
+        return NodeUnreachable("the connection to the job agent was lost", where=self._head.node.name)
+
+
+def raise_for(ending: Ending) -> None:
+    """Return for a job that finished well.
+
+    Raises:
+        TimedOut, JobCancelled, NodeLost, ProgramFailed: As the job ended, with its reason.
+    """
+    if ending.state is JobState.FINISHED:
+        return
+    if ending.state is JobState.TIMED_OUT:
+        raise TimedOut(ending.reason, where="job", advice="Give it a longer timeout.")
+    if ending.state is JobState.CANCELLED:
+        raise JobCancelled(ending.reason, where="job")
+    if ending.node_lost:
+        raise NodeLost(ending.reason, where="job", advice="Run verify-cluster.")
+    raise ProgramFailed(ending.reason, where="job", advice="See its standard error.")
+
+
+def _whole_lines(piece: bytes) -> bytes:
+    return piece[: piece.rfind(b"\n") + 1]
