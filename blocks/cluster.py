@@ -108,7 +108,8 @@ class Node(BaseModel):
 class Ground(BaseModel):
     """What a provider prepared for a cluster, the same for all its nodes.
 
-    Paths are paths on the nodes. ``says`` is one line for people on how the place was chosen.
+    Paths are paths on the nodes. ``says`` is one line for people on how the place was chosen. ``is_here`` tells that
+    the nodes belong to whoever owns the files of this machine: only then may a job's source be one of them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -118,6 +119,7 @@ class Ground(BaseModel):
     python: str
     mpiexec: str
     peer_port: int = 22
+    is_here: bool = False
     says: str = ""
 
 

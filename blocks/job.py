@@ -83,6 +83,7 @@ class JobRecord(BaseModel):
     ranks: int = 0
     nodes: int = 0
     commit: str = ""
+    folder: str = ""
     tree_hash: str = ""
     node_hashes: dict[str, str] = Field(default_factory=dict)
     ending: Ending | None = None

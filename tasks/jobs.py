@@ -8,7 +8,7 @@ from pathlib import Path
 from prefect.context import FlowRunContext
 
 from blocks.cluster import Cluster, State
-from blocks.errors import BadInput, NodeUnreachable, WrongState
+from blocks.errors import BadInput, CommandFailed, NodeUnreachable, WrongState
 from blocks.git_credentials import GitCredentials
 from blocks.job import Ending, JobRecord, JobSpec, JobState
 from blocks.names import seconds
@@ -117,7 +117,7 @@ def check_out(job: JobRecord, cluster: Cluster, credentials: GitCredentials | No
             submodules=job.spec.submodules,
             credentials=credentials,
             into=tree / "source",
-            allow_file=True,
+            allow_file=cluster.require_ground().is_here,
         )
         if fetched.hint:
             telling.note(fetched.hint)
@@ -127,13 +127,22 @@ def check_out(job: JobRecord, cluster: Cluster, credentials: GitCredentials | No
         shutil.rmtree(tree, ignore_errors=True)
     telling.note(f"{fetched.repository} at {fetched.commit}")
     return job_store.change(
-        job, JobState.CHECKOUT, commit=fetched.commit, node_hashes=_hashes(job, cluster), tree_hash=fetched.tree_hash
+        job,
+        JobState.CHECKOUT,
+        commit=fetched.commit,
+        folder=fetched.folder,
+        tree_hash=fetched.tree_hash,
+        node_hashes=_same_hashes(job, cluster, fetched.tree_hash),
     )
 
 
-def _hashes(job: JobRecord, cluster: Cluster) -> dict[str, str]:
+def _same_hashes(job: JobRecord, cluster: Cluster, wanted: str) -> dict[str, str]:
     everyone = sessions_to(cluster).to_all(cluster.nodes)
-    return checkout.hash_on(everyone, cluster.require_ground().python, _folder(job, cluster, "source"))
+    hashes = checkout.hash_on(everyone, cluster.require_ground().python, _folder(job, cluster, "source"))
+    others = [node for node, seen in hashes.items() if seen != wanted]
+    if others:
+        raise CommandFailed("sees another source than was checked out", where=", ".join(others))
+    return hashes
 
 
 def _folder(job: JobRecord, cluster: Cluster, *parts: str) -> str:
@@ -153,7 +162,7 @@ def launch(job: JobRecord, cluster: Cluster) -> JobRecord:
         Launch(
             job_id=job.id,
             argv=mpi.program(job.spec.command, raw=job.spec.raw),
-            workdir="/".join(filter(None, [_folder(job, cluster, "source"), job.spec.folder.strip("/")])),
+            workdir="/".join(filter(None, [_folder(job, cluster, "source"), job.folder])),
             ranks=ranks,
             environment=job.spec.environment | {"GROUNDWORK_OUTPUT": output},
             timeout_s=seconds(job.spec.timeout),
@@ -173,7 +182,7 @@ def follow(job: JobRecord, cluster: Cluster) -> Ending:
         leave(cluster)
         if _head_is_down(cluster):
             reason = f"{cluster.head.name} was lost while the job ran"
-            return Ending(state=JobState.FAILED, reason=reason, node=cluster.head.name)
+            return Ending(state=JobState.FAILED, reason=reason, node=cluster.head.name, node_lost=True)
         raise
     finally:
         log.close()
@@ -187,10 +196,12 @@ def _head_is_down(cluster: Cluster) -> bool:
 @step("bring home the results of {job.id}")
 def collect(job: JobRecord, cluster: Cluster, ending: Ending) -> JobRecord:
     """Keep what the program left in its output folder, also when it failed."""
-    job = job_store.change(job, JobState.COLLECTING, ending=None, reason=ending.reason)
-    if ending.node != cluster.head.name or ending.state is JobState.FINISHED:
-        head = sessions_to(cluster).to(cluster.head)
-        results.bring_home(head, _folder(job, cluster, "output"), job_store.results_folder(job))
+    job = job_store.change(job, JobState.COLLECTING, reason=ending.reason)
+    if ending.node_lost and ending.node == cluster.head.name:
+        telling.note("the head is gone: what the program left on the shared folder stays there")
+        return job
+    head = sessions_to(cluster).to(cluster.head)
+    results.bring_home(head, _folder(job, cluster, "output"), job_store.results_folder(job))
     return job
 
 
