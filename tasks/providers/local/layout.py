@@ -1,0 +1,114 @@
+"""Where a local cluster keeps its things, and how its nodes are numbered. Standard library only.
+
+::
+
+    <cluster folder>/
+        place.json        how the cluster stands here (Place)
+        lock              held while something of it is changed
+        control           the socket of the process that keeps the nodes (where there is one)
+        log               what that process said
+        home/             the empty home folder of all sessions: a heavy .bashrc costs 0.3 s for each command
+        shared/           what the nodes share
+        hosts passwd shadow resolv.conf   what nodes with a root of their own see in /etc
+        nodes/<index>/    host_key host_key.pub authorized_keys sshd_config pid log launched root/
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+PORT = 2522
+"""Where we reach a node with a network of its own."""
+
+NETWORK = "10.77.0"
+CONTROLLER = f"{NETWORK}.1"
+MOST_NODES = 200
+SESSION_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def name_of(index: int) -> str:
+    """Return a node's name, which is its host name where it has one."""
+    return f"node{index}"
+
+
+def inner_address(index: int) -> str:
+    """Return the address of a node in the cluster's own network."""
+    return f"{NETWORK}.{10 + index}"
+
+
+def link_address(index: int) -> str:
+    """Return a node's MAC address, made from its IP address: to the others it must be the same when it comes back."""
+    return "02:4e:" + ":".join(f"{int(part):02x}" for part in inner_address(index).split("."))
+
+
+def mark_of(uuid: str, index: int) -> str:
+    """Return what every process of a node has in its environment as ``LOCAL_NODE``."""
+    return f"{uuid}/{name_of(index)}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """How one cluster stands on this machine: chosen once, kept in its folder.
+
+    ``tier`` is a name of ``blocks.local_machine.Hosts``, ``network`` the first three parts of the loopback
+    addresses of its nodes, ``port`` where they listen there, ``says`` a line for people.
+    """
+
+    folder: Path
+    uuid: str
+    user: str
+    tier: str = ""
+    network: str = ""
+    port: int = PORT
+    says: str = ""
+
+    @classmethod
+    def read(cls, folder: Path) -> Self | None:
+        """Return what the folder says; none where nothing stands."""
+        try:
+            kept = json.loads((folder / "place.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        return cls(folder=folder, **kept)
+
+    def write(self) -> None:
+        """Keep it in the folder, in one step."""
+        kept = asdict(self)
+        del kept["folder"]
+        part = self.folder / "place.json.part"
+        part.write_text(json.dumps(kept), encoding="utf-8")
+        part.replace(self.folder / "place.json")
+
+    @property
+    def shared(self) -> Path:
+        """The folder that all nodes share."""
+        return self.folder / "shared"
+
+    @property
+    def home(self) -> Path:
+        """The empty home folder of all sessions."""
+        return self.folder / "home"
+
+    @property
+    def control(self) -> Path:
+        """The socket of the process that keeps the nodes."""
+        return self.folder / "control"
+
+    @property
+    def log(self) -> Path:
+        """What that process said."""
+        return self.folder / "log"
+
+    @property
+    def nodes(self) -> Path:
+        """The folder with one folder for each node."""
+        return self.folder / "nodes"
+
+    def node(self, index: int) -> Path:
+        """Return the folder of one node."""
+        return self.nodes / str(index)
+
+    def loopback(self, index: int) -> str:
+        """Return the loopback address of a node."""
+        return f"{self.network}.{index}"
