@@ -36,6 +36,7 @@ def run_job(
     command: Command,
     cluster: Cluster | None = None,
     nodes: Annotated[int, Field(ge=0, le=MOST_NODES)] = 0,
+    *,
     reference: Reference = "",
     folder: Folder = "",
     credentials: GitCredentials | None = None,
