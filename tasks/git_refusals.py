@@ -74,6 +74,12 @@ def _not_found(_: re.Match[str], asked: Asked) -> SourceRefused:
 def _status(found: re.Match[str], asked: Asked) -> SourceRefused:
     if found[1] in ("401", "403", "407"):
         return SourceRefused(f"the server forbids it ({found[1]})", where=asked.repository, advice=_about_login(asked))
+    if found[1].startswith("3"):
+        return SourceRefused(
+            f"the server sends git on to another place ({found[1]})",
+            where=asked.repository,
+            advice="Open the address in a browser, and give the one that it ends at.",
+        )
     if found[1] == "429" or found[1].startswith("5"):
         return SourceUnreachable(f"the server failed ({found[1]})", where=asked.repository, advice=_LATER)
     return SourceRefused(f"the server answered {found[1]}", where=asked.repository, advice=_GIVE_CREDENTIALS)
@@ -100,7 +106,7 @@ _NO_TLS = (
 
 _MEANINGS: tuple[tuple[str, Meaning], ...] = (
     (
-        r"not our ref|unadvertised object|couldn't find remote ref|bad object|Needed a single revision|expected commit type",
+        r"not our ref|unadvertised object|couldn't find remote ref|Needed a single revision|expected commit type",
         _says("no such commit", "Check its 40 digits; a commit that is on no branch may be gone.", kind=NoSuchCommit),
     ),
     (

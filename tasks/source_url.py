@@ -180,12 +180,13 @@ def check_reference(reference: str) -> str:
 
 
 def check_folder(folder: str) -> str:
-    """Return a folder inside the repository, without a slash at its end.
+    """Return a folder inside the repository in its plainest form; ``.`` is the repository itself, empty.
 
     Raises:
         BadInput: It is absolute, or holds ``..``, a backslash or control characters.
     """
-    return _checked(_FOLDER, folder, "folder", "Give a path inside the repository, as examples/pi.").rstrip("/")
+    checked = _checked(_FOLDER, folder, "folder", "Give a path inside the repository, as examples/pi.")
+    return "/".join(part for part in checked.split("/") if part != "." and part)
 
 
 def _checked(shape: TypeAdapter[str], text: str, where: str, advice: str) -> str:
