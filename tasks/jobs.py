@@ -90,7 +90,7 @@ def is_launched(job: JobRecord, cluster: Cluster) -> bool:
     return launched
 
 
-@step("warm the sessions of {cluster.name}")
+@step("warm the sessions of {cluster.name}", limit_s=None)  # its parts have limits; a thread cannot be interrupted
 def warm_sessions(cluster: Cluster) -> None:
     """Open what the launch will need while the source is checked out."""
     head = sessions_to(cluster).to(cluster.head)
