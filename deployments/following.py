@@ -1,5 +1,6 @@
 """Starting a deployment's run and following it on the terminal, as the UI shows it."""
 
+import logging
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -8,7 +9,7 @@ from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId, LogFilterTimestamp
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.objects import FlowRun, Log, State
 from prefect.client.schemas.sorting import LogSort
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling
@@ -20,6 +21,14 @@ _EVERY_S = 0.3
 # Lines come in batches from several threads: one that was written earlier may arrive later.
 _LATE = timedelta(seconds=10)
 _PAGE = 200
+_PREFECTS_OWN = (
+    "Beginning flow run",
+    "Finished in state Completed",
+    "Deployment step ",
+    "Executing deployment step",
+    "Running 1 deployment pull step",
+    "All deployment steps completed",
+)
 
 
 @dataclass
@@ -42,9 +51,9 @@ class Followed:
         self.run = self.client.read_flow_run(self.run.id)
         self._show_lines()
         state = (self.run.state.name if self.run.state else None) or ""
-        if state != self.state:
-            self.state = state
+        if state != self.state and (state == "Running" or self.is_over):
             say(f"  {self.run.name}: {state}")
+        self.state = state
 
     def _show_lines(self) -> None:
         since = LogFilterTimestamp(after_=self.newest - _LATE) if self.newest else None
@@ -55,8 +64,16 @@ class Followed:
                 if line.id not in self.shown:
                     self.shown.add(line.id)
                     self.newest = max(self.newest or line.timestamp, line.timestamp)
-                    say(f"  {line.timestamp.astimezone():%H:%M:%S} {line.message}")
+                    if _is_news(line):
+                        text = line.message.partition("\nTraceback")[0].rstrip().replace("\n", "\n" + " " * 11)
+                        say(f"  {line.timestamp.astimezone():%H:%M:%S} {text}")
             offset += len(page)
+
+
+def _is_news(line: Log) -> bool:
+    """Tell whether a line is worth the terminal: what the steps say and what goes wrong, not Prefect's own course."""
+    is_ours = line.name in ("prefect.flow_runs", "prefect.task_runs") and not line.message.startswith(_PREFECTS_OWN)
+    return is_ours or line.level >= logging.WARNING
 
 
 def start(client: SyncPrefectClient, deployment: str, tag: str, **parameters: Any) -> Followed:

@@ -52,11 +52,11 @@ def cluster(client: "SyncPrefectClient") -> Iterator[None]:
     """Make the cluster, and remove it whatever happens."""
     _require_ours(client)
     try:
-        _finish(client, "create-local-cluster", name=CLUSTER, node_count=NODE_COUNT)
+        _finish(client, "create-local-cluster", f"{CLUSTER}, {NODE_COUNT} nodes", name=CLUSTER, node_count=NODE_COUNT)
         yield
     finally:
         if _document(client) is not None:
-            _finish(client, "delete-cluster", cluster=_reference())
+            _finish(client, "delete-cluster", CLUSTER, cluster=_reference())
 
 
 def _require_ours(client: "SyncPrefectClient") -> None:
@@ -87,11 +87,11 @@ def _reference() -> dict[str, Any]:
     return {"$ref": {"block_document_slug": f"cluster/{CLUSTER}"}}
 
 
-def _finish(client: "SyncPrefectClient", flow: str, **parameters: Any) -> UUID:
+def _finish(client: "SyncPrefectClient", flow: str, about: str, /, **parameters: Any) -> UUID:
     """Run a flow's deployment to its good end; if we are ended meanwhile, it is cancelled and undoes."""
     from deployments.following import cancel, start, wait_followed
 
-    say(f"{flow}: {', '.join(str(value) for value in parameters.values() if isinstance(value, str | int))}")
+    say(f"{flow}: {about}")
     followed = start(client, f"{flow}/on-demand", TAG, **parameters)
     try:
         state = wait_followed(followed, limit_s=_LIMIT_S)
@@ -108,10 +108,8 @@ def _run_job(client: "SyncPrefectClient") -> str:
     from blocks.job import JobRecord, JobState
     from tasks.home import job_folder
 
-    source = f"file://{ROOT}"
-    run = _finish(
-        client, "run-job", name=JOB, source=source, folder=FOLDER, command=COMMAND, cluster=_reference(), timeout="10m"
-    )
+    asked = {"name": JOB, "source": f"file://{ROOT}", "folder": FOLDER, "command": COMMAND, "timeout": "10m"}
+    run = _finish(client, "run-job", f"{FOLDER}/{COMMAND}", cluster=_reference(), **asked)
     job = JobRecord.model_validate_json((job_folder(f"{JOB}-{str(run)[:8]}") / "job.json").read_bytes())
     if job.state is not JobState.FINISHED:
         raise JobError(f"the run completed, but the job is {job.state}: {job.reason}", where=f"job {job.id}")

@@ -3,13 +3,17 @@
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from blocks.errors import GroundworkError
 
 
 def say(line: str) -> None:
-    """Print a line at once."""
-    print(line, flush=True)
+    """Print a line at once. Nobody reading any more is no reason to leave a cleaning-up half done."""
+    try:
+        print(line, flush=True)
+    except OSError:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
 
 
 def command(name: str, body: Callable[[], object]) -> None:
