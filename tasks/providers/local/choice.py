@@ -12,12 +12,18 @@ from blocks.local_machine import Hosts
 from tasks.home import cluster_folder
 from tasks.keys import key_pair
 from tasks.providers.local import folders, layout, sshd
+from tasks.providers.local.embedded import Embedded
 from tasks.providers.local.layout import Place
+from tasks.providers.local.loopback import Loopback
 from tasks.providers.local.namespaces import Namespaces
 from tasks.providers.local.tier import Tier
 from tasks.ssh import Login, wait_for_login
 
-TIERS: dict[Hosts, Tier] = {Hosts.NAMESPACES: Namespaces()}
+TIERS: dict[Hosts, Tier] = {
+    Hosts.NAMESPACES: Namespaces(),
+    Hosts.LOOPBACK: Loopback(),
+    Hosts.EMBEDDED: Embedded(),
+}
 """The ways, the best one first."""
 
 TRIAL = "trial-"
@@ -112,7 +118,7 @@ def _trial(name: Hosts) -> str:
         try:
             _enter_one_node(place, TIERS[name], lock)
         except GroundworkError as error:
-            return f"{error.what} ({_last_word(place)})"
+            return f"{error.what} ({layout.last_line(place.node(1) / 'log')})"
         finally:
             TIERS[name].clear(place)
             folders.delete(folder)
@@ -131,9 +137,3 @@ def _enter_one_node(place: Place, tier: Tier, lock: int) -> None:
         session.run(["true"])
     finally:
         session.close()
-
-
-def _last_word(place: Place) -> str:
-    log = place.node(1) / "log"
-    lines = log.read_text(encoding="utf-8", errors="replace").split("\n") if log.exists() else []
-    return next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")

@@ -1,6 +1,7 @@
 """Processes that outlive the one that started them, and know nothing of it. Standard library only."""
 
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -56,12 +57,7 @@ def start_detached(module: str, arguments: Sequence[str], *, place: Place, lock:
             check=False,
         )
     if started.stdout.decode().strip() != _READY:
-        raise DidNotStart(_last_line(place.log))
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "no reason told")
+        raise DidNotStart(layout.last_line(place.log))
 
 
 def leave_caller() -> None:
@@ -69,6 +65,12 @@ def leave_caller() -> None:
     if os.fork():
         os._exit(0)
     os.umask(0o022)
+
+
+def raise_file_limit() -> None:
+    """Allow as many open files as may be: there are up to four for each connection to each node."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def say_ready() -> None:

@@ -14,6 +14,7 @@
 """
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -45,6 +46,21 @@ def link_address(index: int) -> str:
 def mark_of(uuid: str, index: int) -> str:
     """Return what every process of a node has in its environment as ``LOCAL_NODE``."""
     return f"{uuid}/{name_of(index)}"
+
+
+def identity() -> str:
+    """Return what tells this process from every other, also from one that gets its number later."""
+    started = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+    return f"{os.getpid()} {started}"
+
+
+def last_line(log: Path) -> str:
+    """Return the last line of a log that says something."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    except FileNotFoundError:
+        lines = []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "no reason told")
 
 
 @dataclass(frozen=True)
@@ -112,3 +128,26 @@ class Place:
     def loopback(self, index: int) -> str:
         """Return the loopback address of a node."""
         return f"{self.network}.{index}"
+
+    @property
+    def since(self) -> float:
+        """When the cluster was given its place, in seconds of the file system's clock."""
+        return (self.folder / "place.json").stat().st_mtime
+
+
+def environment(place: Place, index: int) -> dict[str, str]:
+    """Return all that a node's first process finds in its environment."""
+    return {
+        "PATH": SESSION_PATH,
+        "LANG": "C.UTF-8",
+        "HOME": str(place.home),
+        "LOCAL_NODE": mark_of(place.uuid, index),
+    }
+
+
+def indexes(place: Place) -> list[int]:
+    """Return the indexes of the nodes that have a folder, sorted."""
+    try:
+        return sorted(int(entry.name) for entry in place.nodes.iterdir() if entry.name.isdecimal())
+    except FileNotFoundError:
+        return []

@@ -66,8 +66,9 @@ class Namespaces:
         """End everything of the cluster, and return when it is gone; files stay."""
         pid = keeper_pid(place.control)
         if pid is not None:
-            processes.end(pid)
-        processes.end_marked(f"{place.uuid}/")
+            processes.end([pid])
+        whole = f"{place.uuid}/"
+        processes.end_nodes((), lambda mark: mark.startswith(whole))
 
     def _tell(self, place: Place, request: Request) -> set[int]:
         try:

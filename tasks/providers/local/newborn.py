@@ -43,15 +43,11 @@ def become_node(
             kernel.map_user(inside=user, outside=(0, 0))
         _close_all_but(())
         argv = [sshd, "-D", "-e", "-f", str(place.node(index) / "sshd_config")]
-        os.execve(sshd, argv, _environment(place, index))  # noqa: S606 # no shell is the point
+        os.execve(sshd, argv, layout.environment(place, index))  # noqa: S606 # no shell is the point
     except (OSError, subprocess.SubprocessError) as error:
         os.write(tell, str(error).encode())
     finally:
         os._exit(1)
-
-
-def _environment(place: Place, index: int) -> dict[str, str]:
-    return {"PATH": layout.SESSION_PATH, "LANG": "C.UTF-8", "LOCAL_NODE": layout.mark_of(place.uuid, index)}
 
 
 def _cast_off(log: Path, *, keep: Collection[int]) -> None:

@@ -10,7 +10,7 @@ from blocks.cluster import Cluster, Ground, LocalClusterSpec, Node
 from blocks.errors import ProviderError, QuotaExceeded, WrongState
 from blocks.local_machine import Hosts
 from tasks.home import cluster_folder, home
-from tasks.providers.local import choice, sshd
+from tasks.providers.local import choice, layout, sshd
 from tasks.providers.local.folders import delete, locked, make
 from tasks.providers.local.layout import Place
 from tasks.providers.local.tier import Tier
@@ -108,7 +108,7 @@ class LocalProvider:
         if place is None:
             return []
         tier = choice.TIERS[Hosts(place.tier)]
-        indexes, up = _indexes(place), tier.up(place)
+        indexes, up = layout.indexes(place), tier.up(place)
         found = []
         for index in indexes:
             with suppress(FileNotFoundError):
@@ -123,12 +123,12 @@ class LocalProvider:
     def start(self, cluster: Cluster) -> None:
         """Start all nodes that are stopped or dead, also after this machine was restarted."""
         with _held(cluster) as hold:
-            hold.start(_indexes(hold.place))
+            hold.start(layout.indexes(hold.place))
 
     def terminate(self, cluster: Cluster, indexes: Collection[int]) -> None:
         """Remove these nodes for good, host keys included."""
         with suppress(WrongState), _held(cluster) as hold:
-            hold.remove(sorted(set(indexes) & set(_indexes(hold.place))))
+            hold.remove(sorted(set(indexes) & set(layout.indexes(hold.place))))
 
     def release(self, cluster: Cluster) -> None:
         """Remove everything: processes, networks, files. Returns when all of it is gone."""
@@ -155,14 +155,9 @@ def _ground(place: Place) -> Ground:
         python=sys.executable,
         mpiexec=str(Path(sys.executable).parent / "mpiexec"),
         peer_port=22 if own_network else place.port,
+        is_here=True,
         says=place.says,
     )
-
-
-def _indexes(place: Place) -> list[int]:
-    with suppress(FileNotFoundError):
-        return sorted(int(entry.name) for entry in place.nodes.iterdir() if entry.name.isdecimal())
-    return []
 
 
 @contextmanager

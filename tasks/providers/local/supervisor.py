@@ -9,7 +9,6 @@ it must not use a user namespace: sshd's ``setgroups`` fails there for user 0.
 import asyncio
 import json
 import os
-import resource
 import signal
 import socket
 import subprocess
@@ -21,7 +20,7 @@ from typing import NoReturn
 
 from tasks.providers.local import kernel, layout
 from tasks.providers.local.control import Keeper, Refused, Request
-from tasks.providers.local.detached import leave_caller, say_ready
+from tasks.providers.local.detached import leave_caller, raise_file_limit, say_ready
 from tasks.providers.local.layout import Place
 from tasks.providers.local.newborn import become_node
 from tasks.providers.local.relay import Relay
@@ -196,8 +195,7 @@ def main(folder: str, tools: str) -> None:
     leave_caller()
     kernel.mount("none", "/", flags=kernel.PRIVATE)
     kernel.mount("proc", "/proc", "proc")
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    raise_file_limit()
 
     def newborn(index: int, tell: int, listen: int) -> NoReturn:
         become_node(place, index, tools=(sshd, ip), user=user if plain else None, pipes=(tell, listen))
