@@ -23,7 +23,7 @@ _SHELL = "/bin/bash" if Path("/bin/bash").exists() else "/bin/sh"
 Process = asyncssh.SSHServerProcess[bytes]
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Plumbing:
     """The descriptors between a child and its client: the child's three, where we write, what we read to whom."""
 
@@ -31,11 +31,26 @@ class _Plumbing:
     sink: int
     sources: Sequence[tuple[int, asyncssh.SSHWriter[bytes]]]
 
+    def __post_init__(self) -> None:
+        self._open = {self.sink, *(source for source, _ in self.sources)}
+
+    def give_to_child(self) -> None:
+        """Let go of the child's ends; ours must not block the loop."""
+        for descriptor in set(self.child):
+            os.close(descriptor)
+        for descriptor in self._open:
+            os.set_blocking(descriptor, False)
+
+    def close(self, *descriptors: int) -> None:
+        """Close these of ours, or all: each once, for its number is soon another's."""
+        for descriptor in self._open & set(descriptors or self._open):
+            self._open.discard(descriptor)
+            os.close(descriptor)
+
 
 async def serve(place: Place, index: int, process: Process) -> None:
     """Run what the client asked for, to its end or the client's."""
     plumbing = _terminal(process) if process.term_type else _pipes(process)
-    ours = {plumbing.sink, *(source for source, _ in plumbing.sources)}
     try:
         try:
             child = await asyncio.create_subprocess_exec(
@@ -49,21 +64,16 @@ async def serve(place: Place, index: int, process: Process) -> None:
                 preexec_fn=_take_terminal if process.term_type else None,
             )
         finally:
-            for descriptor in set(plumbing.child):
-                os.close(descriptor)
-        for descriptor in ours:
-            os.set_blocking(descriptor, False)  # the standard library's own signature
+            plumbing.give_to_child()
         await _attend(process, child, plumbing)
     finally:
-        for descriptor in ours:
-            with suppress(OSError):
-                os.close(descriptor)
+        plumbing.close()
 
 
 async def _attend(process: Process, child: asyncio.subprocess.Process, plumbing: _Plumbing) -> None:
     """Carry input and output until both child and output have ended, or the client went away."""
-    feed = asyncio.create_task(_feed(process, child, plumbing.sink))
-    work = asyncio.gather(*(_drain(*source) for source in plumbing.sources), child.wait())
+    feed = asyncio.create_task(_feed(process, child, plumbing))
+    work = asyncio.create_task(_carry(child, plumbing))
     gone = asyncio.create_task(process.wait_closed())
     try:
         await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -76,13 +86,18 @@ async def _attend(process: Process, child: asyncio.subprocess.Process, plumbing:
         await _end(child)
 
 
+async def _carry(child: asyncio.subprocess.Process, plumbing: _Plumbing) -> None:
+    await asyncio.gather(*(_drain(*source) for source in plumbing.sources))
+    await child.wait()
+
+
 async def _drain(source: int, writer: asyncssh.SSHWriter[bytes]) -> None:
     while chunk := await _read(source):
         writer.write(chunk)
         await writer.drain()
 
 
-async def _feed(process: Process, child: asyncio.subprocess.Process, sink: int) -> None:
+async def _feed(process: Process, child: asyncio.subprocess.Process, plumbing: _Plumbing) -> None:
     """Hand the client's input, signals and window sizes to the child."""
     while True:
         try:
@@ -91,16 +106,16 @@ async def _feed(process: Process, child: asyncio.subprocess.Process, sink: int) 
             _signal(child, getattr(signal, f"SIG{received.signal}", signal.SIGTERM))
             continue
         except asyncssh.TerminalSizeChanged:
-            _resize(sink, process)
+            _resize(plumbing.sink, process)
             continue
-        except (asyncssh.BreakReceived, asyncssh.SoftEOFReceived):
+        except asyncssh.BreakReceived:
             continue
         if not chunk:
             break
         while chunk:
-            chunk = chunk[await _write(sink, chunk) :]
+            chunk = chunk[await _write(plumbing.sink, chunk) :]
     if not process.term_type:
-        os.close(sink)
+        plumbing.close(plumbing.sink)
 
 
 async def _read(source: int) -> bytes:
