@@ -175,8 +175,14 @@ def _known_hosts(ground: Ground, nodes: Sequence[Node]) -> str:
 
 
 def _sshx(place: Furniture) -> str:
+    # hydra says `sshx -x ADDRESS PROXY ...`. Its proxy gets the job's mark, by which what is left of a job is found.
     # hydra ignores the death of its ssh client: without the TERM a job on a cut link hangs for good.
     return f"""#!/bin/sh
+if [ "$1" = -x ] && [ -n "$GROUNDWORK_JOB" ]; then
+  address=$2
+  shift 2
+  set -- -x "$address" env "GROUNDWORK_JOB=$GROUNDWORK_JOB" "$@"
+fi
 cd {shlex.quote(place.ssh)} && ssh -F ssh_config "$@"
 rc=$?
 [ $rc -eq 255 ] && kill -TERM $PPID

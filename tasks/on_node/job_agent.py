@@ -54,7 +54,7 @@ class Agent:
 
     def _answer(self, question: dict[str, Any]) -> None:
         answers: dict[str, Callable[..., dict[str, Any] | list[bytes]]] = {
-            "submit": self.submit, "status": self.settle, "follow": self.wait_and_follow,
+            "submit": self.submit, "status": self.settle, "follow": self.follow,
             "cancel": self.cancel, "read": self.read,
         }  # fmt: skip
         number, ask, job_id = (question.pop(name) for name in ("n", "ask", "job"))
@@ -75,46 +75,49 @@ class Agent:
 
     def submit(self, job: Job, launch: Launch) -> dict[str, Any]:
         """Start a job that never was; tell how it is where it was."""
-        if job.ending() is None and not job.was_started:
-            claim = job.lock()
-            if claim is None:
-                return {"state": "running"}
+        claim = job.lock()
+        if claim is None:
+            status = self.settle(job)
+            # Unknown: whoever held the claim died before a start.
+            return status if status["state"] != "unknown" else self.submit(job, launch)
+        try:
             if not job.was_started:
                 job.ask(launch)
-                self._follow(fork_supervisor(job, claim), job)
+                self._watch(fork_supervisor(job, claim), job)
                 return {"state": "running"}
+        except OSError:
             os.close(claim)
+            raise
+        os.close(claim)
         return self.settle(job)
 
     def settle(self, job: Job) -> dict[str, Any]:
         """Tell how a job is. One that lost its supervisor gets a new one, which ends it."""
-        if not job.was_started and job.ending() is None:
-            return {"state": "unknown" if job.supervisor() is None else "running"}
-        claim = job.lock() if job.ending() is None else None
-        ending = job.ending()
-        if ending is None:
-            if claim is not None:
-                self._follow(fork_supervisor(job, claim), job)
+        # In this order: a job may start, end and let go of its claim between two of these looks.
+        if job.is_claimed:
             return {"state": "running"}
+        if not job.was_started:
+            return {"state": "unknown"}
+        claim, ending = job.lock(), job.ending()
+        if ending is not None:
+            if claim is not None:
+                os.close(claim)
+            return {"state": "ended", "ending": ending}
         if claim is not None:
-            os.close(claim)
-        return {"state": "ended", "ending": ending}
+            self._watch(fork_supervisor(job, claim), job)
+        return {"state": "running"}
 
-    def wait_and_follow(self, job: Job) -> dict[str, Any]:
+    def follow(self, job: Job) -> dict[str, Any]:
         """Tell how a job is, and once more when it ends."""
-        while True:
-            status = self.settle(job)
-            if status["state"] != "running" or job.id in [other.id for other in self._followed.values()]:
-                return status
-            process = job.supervisor()
-            if process is not None:
-                self._follow(process, job)
-                return status
-            time.sleep(0.01)  # it is just starting, or just ending
+        is_followed = any(job.id == followed.id for followed in self._followed.values())
+        process = None if is_followed else wait_for_supervisor(job)
+        if process is not None:
+            self._watch(process, job)
+        return self.settle(job)
 
     def cancel(self, job: Job) -> dict[str, Any]:
         """Ask a job's supervisor to end it. A job that ended stays as it is."""
-        process = job.supervisor()
+        process = wait_for_supervisor(job)
         if process is not None:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(process, CANCEL)
@@ -126,7 +129,7 @@ class Agent:
         """Return what the ranks wrote to both streams, each from its offset on."""
         return [job.read(stream, offset, most) for stream, offset in zip(STREAMS, (stdout, stderr), strict=True)]
 
-    def _follow(self, process: int, job: Job) -> None:
+    def _watch(self, process: int, job: Job) -> None:
         self._followed[process] = job
         self._events.register(process, select.POLLIN)
 
@@ -144,6 +147,16 @@ class Agent:
             return
         untold = {"state": "failed", "reason": "its end could not be written to the shared folder"}
         self._tell({"ended": job.id, "ending": ending or untold})
+
+
+def wait_for_supervisor(job: Job) -> int | None:
+    """Return a process descriptor of a claimed job's supervisor, which may be just starting; None: nobody claims it."""
+    while job.is_claimed:
+        process = job.supervisor()
+        if process is not None:
+            return process
+        time.sleep(0.01)
+    return None
 
 
 def main(mode: str, what: str) -> int:

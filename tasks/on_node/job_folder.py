@@ -52,11 +52,20 @@ class Job:
         claim = os.open(self.folder / "claim", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.fcntl(claim, fcntl.F_OFD_SETLK, _whole_file(fcntl.F_WRLCK))
-        except BlockingIOError:
+            sign(claim, 0)
+        except OSError as error:
             os.close(claim)
-            return None
-        sign(claim, 0)
+            if isinstance(error, BlockingIOError):
+                return None
+            raise
         return claim
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether somebody holds the lock."""
+        with suppress(FileNotFoundError), (self.folder / "claim").open("rb") as claim:
+            return self._is_locked(claim.fileno())
+        return False
 
     def supervisor(self) -> int | None:
         """Return a process descriptor of the living supervisor, None where there is none (yet, or any more)."""

@@ -43,8 +43,8 @@ def fork_supervisor(job: Job, claim: int) -> int:
 
 def supervise(job: Job, claim: int) -> None:
     """Run a job to its end; or tell that it was lost with its earlier supervisor."""
-    sign(claim, os.getpid())
     signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
+    sign(claim, os.getpid())
     for ignored in IGNORED:
         signal.signal(ignored, signal.SIG_IGN)
     launch = job.asked()
@@ -141,22 +141,24 @@ def _lost(launch: Launch, lost: list[str], code: int) -> Ending:
 
 
 def _guilty(job: Job, launch: Launch, code: int) -> Ending:
-    """Tell which rank or node it was: a rank's own note (rank_start.py), or else what mpiexec wrote on it."""
-    said = job.tail("stdout").decode(errors="replace")
-    address, number = (re.search(pattern, said) for pattern in (r"RUNNING AT (\S+)\n", r"\(signal (\d+)\)\n"))
-    where = launch["nodes"].get(address[1], address[1]) if address else "a node"
-    if number:
-        name = signal.Signals(int(number[1])).name.removeprefix("SIG")
-        reason = f"a rank on {where} was killed by signal {number[1]} ({name})"
-        return {**_failed(reason, exit_code=code), "node": where}
+    """Tell which rank it was: by its guard's note (rank_start.py), or else by what mpiexec wrote on it."""
     with suppress(FileNotFoundError, ValueError):
-        rank, rank_code, address_noted = (job.folder / "failed").read_text().split()
-        where = launch["nodes"].get(address_noted, address_noted)
-        reason = f"rank {rank} on {where} ended with code {rank_code}"
-        return {**_failed(reason, exit_code=code), "node": where, "rank": int(rank), "rank_code": int(rank_code)}
-    if address:
-        return {**_failed(f"a rank on {where} ended with code {code}", exit_code=code), "node": where}
-    return _failed(f"mpiexec ended with code {code}", exit_code=code)
+        rank, rank_code, address = (job.folder / "failed").read_text().split()
+        node = launch["nodes"].get(address, address)
+        reason = f"rank {rank} on {node} {_ended(int(rank_code))}"
+        return {**_failed(reason, exit_code=code), "node": node, "rank": int(rank), "rank_code": int(rank_code)}
+    said = re.search(rb"RUNNING AT (\S+)\n", job.tail("stdout"))
+    if said:
+        address = said[1].decode()
+        node = launch["nodes"].get(address, address)
+        return {**_failed(f"a rank on {node} was killed", exit_code=code), "node": node}
+    return _failed(f"mpiexec {_ended(code)}", exit_code=code)
+
+
+def _ended(code: int) -> str:
+    if code >= 0:
+        return f"ended with code {code}"
+    return f"was killed by signal {-code} ({signal.Signals(-code).name.removeprefix('SIG')})"
 
 
 def reap_on(job: Job, launch: Launch, addresses: list[str]) -> list[str]:
