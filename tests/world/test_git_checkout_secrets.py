@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -61,9 +61,12 @@ def read(path: Path) -> bytes:
         return b""
 
 
-def session_folders() -> list[Path]:
-    """Return the private folders of the checkouts that run now."""
-    return list(Path(tempfile.gettempdir()).glob("gw-git-*"))
+@pytest.fixture
+def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder in which this test's checkouts make their private ones; short, for sockets are made there."""
+    with tempfile.TemporaryDirectory(prefix="gw-", dir="/tmp") as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
 
 
 def forms(user: str, token: str) -> set[bytes]:
@@ -80,7 +83,9 @@ def wait_until(happened: Callable[[], bool], what: str, *, timeout_s: float = 60
         time.sleep(0.01)
 
 
-def test_a_token_is_nowhere_while_git_runs_nor_after(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_token_is_nowhere_while_git_runs_nor_after(
+    tmp_path: Path, place: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """JOB-04: the checkout is held in its middle by the server; all processes and files are looked at throughout."""
     token = f"{secrets.token_hex(12)}/+ {secrets.token_hex(4)}"
     needles, seen = forms("ada", token), set()
@@ -90,9 +95,8 @@ def test_a_token_is_nowhere_while_git_runs_nor_after(tmp_path: Path, capfd: pyte
     def look() -> list[str]:
         found = []
         while not stop.is_set():
-            folders = session_folders()
-            seen.update(path.name for folder in folders for path in files(folder))
-            found += traces(needles, into, *folders)
+            seen.update(path.name for path in files(place))
+            found += traces(needles, into, place)
         return found
 
     with GitServer(tmp_path / "git") as server, ThreadPoolExecutor() as pool:
@@ -101,9 +105,9 @@ def test_a_token_is_nowhere_while_git_runs_nor_after(tmp_path: Path, capfd: pyte
         looking = pool.submit(look)
         try:
             taking = pool.submit(take, server.url("ada/secret"), into, credentials=credentials)
-            wait_until(server.waiting.is_set, "git asks for the pack")
+            wait_until(lambda: server.waiting.is_set() or taking.done(), "git asks for the pack")
             assert any(b"git-remote-http" in read(path) for path in Path("/proc").glob("[0-9]*/cmdline"))
-            assert traces(needles, into, *session_folders()) == []
+            assert traces(needles, into, place) == []
             assert into.joinpath(".git/config").is_file()
             server.gate.set()
             got = taking.result()
@@ -116,7 +120,7 @@ def test_a_token_is_nowhere_while_git_runs_nor_after(tmp_path: Path, capfd: pyte
     assert {"ask", "askpass", "config"} <= seen
     assert traces(needles, into) == []
     assert token not in repr(got) + str(credentials) + "".join(capfd.readouterr())
-    assert session_folders() == []
+    assert list(place.iterdir()) == []
 
 
 def test_the_look_for_traces_finds_them(tmp_path: Path) -> None:
@@ -198,13 +202,14 @@ def test_over_ssh_what_is_wrong_is_told(ssh_server: GitSshServer, tmp_path: Path
         take("ssh://git@127.0.0.1:1/o/r", tmp_path / "unreachable", credentials=ssh_credentials(ssh_server))
 
 
-def test_a_private_key_is_in_an_agents_memory_alone_and_goes_with_it(ssh_server: GitSshServer, tmp_path: Path) -> None:
+def test_a_private_key_is_in_an_agents_memory_alone_and_goes_with_it(
+    ssh_server: GitSshServer, tmp_path: Path, place: Path
+) -> None:
     """JOB-04."""
     needles = {line.encode() for line in ssh_server.private_key.splitlines()[1:-1] if len(line) > 20}
     source = Source(repository=ssh_server.url("pi"))
-    before = set(session_folders())
     with GitSession(source, tmp_path, ssh_credentials(ssh_server), timeout_s=60) as session:
-        (folder,) = set(session_folders()) - before
+        (folder,) = place.iterdir()
         session.run("init", "--quiet")
         session.run("fetch", "--quiet", "--", source.repository, "main")
         assert processes_with(str(folder / "agent"))
@@ -258,6 +263,12 @@ def public(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     return repository
 
 
+@pytest.fixture(scope="module")
+def good_key(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A key that an agent takes, so that git itself is reached over ssh too."""
+    return "" if missing_programs("ssh-keygen") else key_pair(tmp_path_factory.mktemp("key") / "key")[0]
+
+
 TOUCH = (
     "$(touch CANARY)", "`touch CANARY`", ";touch CANARY;", "|touch CANARY", "\ntouch CANARY\n", "'$(touch CANARY)'",
     "--upload-pack=touch CANARY", "-oProxyCommand=touch CANARY", "--exec=touch CANARY", "-c", "--output=CANARY",
@@ -284,8 +295,10 @@ SOURCES = st.sampled_from(
     folder=st.just("") | HOSTILE,
     text=HOSTILE,
 )
+@example(source="{}", reference="", folder="", text="ext::sh -c touch% CANARY")
+@example(source="file://REPOSITORY", reference="--upload-pack=touch CANARY", folder="$(touch CANARY)", text="")
 def test_no_text_of_a_user_runs_anything(
-    public: Repository, tmp_path: Path, source: str, reference: str, folder: str, text: str
+    public: Repository, good_key: str, tmp_path: Path, *, source: str, reference: str, folder: str, text: str
 ) -> None:
     """SEC-08: a canary file that hostile sources, references and folders try to make is never made; one of our
     errors, or a checkout, is all that comes of them."""
@@ -294,7 +307,9 @@ def test_no_text_of_a_user_runs_anything(
         word.replace("CANARY", str(canary)).replace("REPOSITORY", str(public.work))
         for word in (source, reference, folder, text)
     )
-    credentials = GitCredentials(username="git", token=SecretStr(text), private_key=SecretStr(text), known_hosts=text)
+    credentials = GitCredentials(
+        username="git", token=SecretStr(text), private_key=SecretStr(good_key), known_hosts=f"{text} x"
+    )
     with tempfile.TemporaryDirectory(dir=tmp_path) as into:
         try:
             take(

@@ -146,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             if b"want " in body and not world.gate.is_set():
                 world.waiting.set()
-                world.gate.wait(60)
+                world.gate.wait()
             self._backend(parts.path, parts.query, body)
 
     do_POST = do_GET  # noqa: N815
