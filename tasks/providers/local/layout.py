@@ -9,7 +9,7 @@
         log               what that process said
         home/             the empty home folder of all sessions: a heavy .bashrc costs 0.3 s for each command
         shared/           what the nodes share
-        hosts passwd shadow resolv.conf   what nodes with a root of their own see in /etc
+        hosts passwd shadow group resolv.conf   what nodes with a root of their own see in /etc
         nodes/<index>/    host_key host_key.pub authorized_keys sshd_config pid log launched root/
 """
 
@@ -25,6 +25,9 @@ PORT = 2522
 NETWORK = "10.77.0"
 CONTROLLER = f"{NETWORK}.1"
 MOST_NODES = 200
+OWN_FILES = ("hosts", "passwd", "shadow", "group", "resolv.conf")
+"""What nodes with a root folder of their own see in /etc in place of the machine's."""
+
 SESSION_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 

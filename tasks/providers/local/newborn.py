@@ -13,6 +13,10 @@ from tasks.providers.local.layout import Place
 
 _APART = kernel.NEW_NETWORK | kernel.NEW_MOUNTS | kernel.NEW_HOSTNAME | kernel.NEW_IPC
 _SSHD_NEEDS = "/run/sshd"
+_OWN_DEVICES = (
+    ("/dev/shm", "tmpfs", "mode=1777"),  # noqa: S108 # where the C library keeps shared memory
+    ("/dev/pts", "devpts", "newinstance,ptmxmode=0666,mode=620"),
+)
 
 
 def become_node(
@@ -87,9 +91,10 @@ def _own_root(place: Place, index: int, *, needs_run: bool) -> None:
     kernel.mount(str(place.shared), str(root / "shared"), flags=kernel.BIND)
     kernel.mount("proc", str(root / "proc"), "proc")
     kernel.enter_root(str(root))
-    if Path("/dev/shm").is_dir():  # noqa: S108
-        kernel.mount("none", "/dev/shm", "tmpfs", options="mode=1777")  # noqa: S108
-    for name in ("hosts", "passwd", "shadow", "resolv.conf"):
+    for target, kind, options in _OWN_DEVICES:
+        if Path(target).is_dir():
+            kernel.mount("none", target, kind, options=options)
+    for name in layout.OWN_FILES:
         if Path("/etc", name).exists():
             kernel.mount(str(place.folder / name), f"/etc/{name}", flags=kernel.BIND)
 

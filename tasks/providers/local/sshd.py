@@ -40,6 +40,7 @@ def write_cluster_files(place: Place) -> None:
     # There is no name server in the cluster's network; without this each unknown name costs 10 s.
     _write(place.folder / "resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n", mode=0o644)
     _write(place.folder / "passwd", _passwd(place), mode=0o644)
+    _write(place.folder / "group", _group(), mode=0o644)
     # sshd refuses accounts that are locked, as root's often is. This one is not, and no password opens it.
     _write(place.folder / "shadow", f"{place.user}:x:1::::::\n")
 
@@ -74,6 +75,15 @@ def _passwd(place: Place) -> str:
     own = f"{place.user}:x:{os.getuid()}:{os.getgid()}::{place.home}:{shell}\n"
     others = Path("/etc/passwd").read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
     return own + "".join(line for line in others if not line.startswith(f"{place.user}:"))
+
+
+def _group() -> str:
+    """Return the machine's groups; for a plain user without ``tty``.
+
+    sshd gives a terminal to that group where there is one, which only root may do; it then refuses the terminal.
+    """
+    groups = Path("/etc/group").read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+    return "".join(line for line in groups if os.getuid() == 0 or not line.startswith("tty:"))
 
 
 def _sshd_config(place: Place, index: int, *, address: str, port: int) -> str:
