@@ -123,7 +123,7 @@ def test_down_lets_runs_undo_and_leaves_nothing(own_house: PrefectServer, tmp_pa
     own_house.cli("--no-prompt", "deploy", "lasting_flow.py:lasting", "--name", "x", "--pool", POOL, cwd=tmp_path)
     with living_in(own_house):
         run = flow_runs.start("lasting/x", folder=str(tmp_path))
-        wait_until(lambda: (tmp_path / "begun").exists(), what=f"the begin of run {run}")
+        wait_until((tmp_path / "begun").exists, what=f"the begin of run {run}")
     assert own_house.processes() != []
     closed = own_house.command("down")
     assert (closed.returncode, closed.stderr) == (0, "")
