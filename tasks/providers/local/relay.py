@@ -9,6 +9,7 @@ import socket
 
 _CHUNK = 262_144
 _DEAD_AFTER_MS = 10_000
+_CONNECT_LIMIT_S = 5
 
 
 class Relay:
@@ -38,9 +39,8 @@ class Relay:
         self._open.add(writer)
         ends = [writer]
         try:
-            far_reader, far_writer = await asyncio.open_connection(self._address, 22, limit=_CHUNK)
+            far_reader, far_writer = await _connect(self._address)
             ends.append(far_writer)
-            _notice_death(far_writer.get_extra_info("socket"))
             await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
         except OSError:
             for end in ends:
@@ -49,6 +49,19 @@ class Relay:
             self._open.discard(writer)
             for end in ends:
                 end.close()
+
+
+async def _connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    sock = socket.socket()
+    try:
+        sock.setblocking(False)  # noqa: FBT003 # the standard library's own signature
+        _notice_death(sock)
+        async with asyncio.timeout(_CONNECT_LIMIT_S):
+            await asyncio.get_running_loop().sock_connect(sock, (address, 22))
+    except BaseException:
+        sock.close()
+        raise
+    return await asyncio.open_connection(sock=sock, limit=_CHUNK)
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

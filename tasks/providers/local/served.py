@@ -50,7 +50,7 @@ class _Plumbing:
 
 async def serve(place: Place, index: int, process: Process) -> None:
     """Run what the client asked for, to its end or the client's."""
-    plumbing = _terminal(process) if process.term_type else _pipes(process)
+    plumbing = _terminal(process) if _wants_terminal(process) else _pipes(process)
     try:
         try:
             child = await asyncio.create_subprocess_exec(
@@ -61,7 +61,7 @@ async def serve(place: Place, index: int, process: Process) -> None:
                 env=_environment(place, index, process),
                 cwd=place.home,
                 start_new_session=True,
-                preexec_fn=_take_terminal if process.term_type else None,
+                preexec_fn=_take_terminal if _wants_terminal(process) else None,
             )
         finally:
             plumbing.give_to_child()
@@ -114,7 +114,7 @@ async def _feed(process: Process, child: asyncio.subprocess.Process, plumbing: _
             break
         while chunk:
             chunk = chunk[await _write(plumbing.sink, chunk) :]
-    if not process.term_type:
+    if not _wants_terminal(process):
         plumbing.close(plumbing.sink)
 
 
@@ -169,6 +169,10 @@ async def _end(child: asyncio.subprocess.Process) -> None:
 def _signal(child: asyncio.subprocess.Process, number: int) -> None:
     with suppress(ProcessLookupError):
         os.killpg(child.pid, number)
+
+
+def _wants_terminal(process: Process) -> bool:
+    return process.term_type is not None  # Empty, when the client has no TERM itself.
 
 
 def _pipes(process: Process) -> _Plumbing:
