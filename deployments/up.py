@@ -150,7 +150,7 @@ def main() -> None:
     """Open the house and say where it is."""
     place = open_house()
     say(f"Groundwork is up: {place.url}")
-    say(f"In a terminal: export PREFECT_API_URL={place.api}; then {ROOT.name}/.venv/bin/prefect deployment ls")
+    say(f"In a terminal: export PREFECT_API_URL={place.api}; then .venv/bin/prefect deployment ls")
 
 
 if __name__ == "__main__":
