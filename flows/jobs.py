@@ -53,7 +53,7 @@ def run_job(
 
     Args:
         name: The job's name: small letters, digits and dashes, 32 at most.
-        source: The git repository as in the browser's address bar; /tree/<branch>/<folder> is understood.
+        source: The git repository as in the browser's address bar; /tree/BRANCH/FOLDER is understood.
         command: The program and its arguments, without mpiexec and python, as in `ex.py 1`.
         cluster: A cluster that runs. Leave it empty to give `nodes`.
         nodes: The size of a new cluster for this job alone, removed when the job ends. 0: use `cluster`.
