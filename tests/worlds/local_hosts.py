@@ -1,9 +1,11 @@
 """Local clusters for tests: which ways to make nodes work here, and clusters that leave nothing behind."""
 
 import os
+import shlex
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -21,7 +23,7 @@ from tasks.providers.local.provider import LocalProvider, clusters
 from tasks.ssh import Login, Session, wait_for_login
 
 TIERS = [Hosts.NAMESPACES, Hosts.LOOPBACK, Hosts.EMBEDDED]
-LOGIN_LIMIT_S = 60
+LOGIN_LIMIT_S = WAIT_LIMIT_S = 60
 
 
 @cache
@@ -121,6 +123,31 @@ class LocalWorld:
                     found[int(entry.name)] = line
         return found
 
+    def first_processes(self) -> set[int]:
+        """The first process of each node, or what keeps all nodes where they share one."""
+        wanted = "local.servers" if self.tier is Hosts.EMBEDDED else "[listener]"
+        return {pid for pid, line in self.processes().items() if wanted in line}
+
+    def write_peer_files(self) -> None:
+        """Put on the shared folder what the OpenSSH client needs on a node to reach its peers, strictly."""
+        port = self.ground.peer_port
+        name = "{}" if port == 22 else f"[{{}}]:{port}"
+        lines = [f"{name.format(node.address)} {node.host_key}\n" for node in self.nodes().values()]
+        (self.shared / "known_hosts").write_text("".join(lines))
+        (self.shared / "key").touch(mode=0o600)
+        (self.shared / "key").write_text(self.private_key)
+
+    def peer_command(self, index: int, *argv: str) -> list[str]:
+        """What a node runs to run something on its peer."""
+        shared, ground = self.ground.shared, self.ground
+        options = [
+            "BatchMode=yes", "StrictHostKeyChecking=yes", "IdentitiesOnly=yes", "ConnectTimeout=10",
+            f"UserKnownHostsFile={shared}/known_hosts", "GlobalKnownHostsFile=/dev/null",
+        ]  # fmt: skip
+        flags = [flag for option in options for flag in ("-o", option)]
+        place = ["-p", str(ground.peer_port), f"{ground.user}@{self.nodes()[index].address}"]
+        return ["ssh", "-F", "none", "-i", f"{shared}/key", *flags, *place, shlex.join(argv)]
+
 
 def _read(path: Path) -> str:
     try:
@@ -150,3 +177,11 @@ def running_provider(tier: Hosts, node_count: int = 2) -> Iterator[LocalWorld]:
     with local_world(tier) as world:
         world.launch(*range(1, node_count + 1))
         yield world
+
+
+def wait_until(what: Callable[[], bool]) -> None:
+    """Wait for something to come true, with plenty of time."""
+    deadline = time.monotonic() + WAIT_LIMIT_S
+    while not what():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.02)

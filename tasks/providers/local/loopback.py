@@ -42,12 +42,12 @@ class Loopback:
         missing = sorted(set(indexes) - self.up(place))
         if not missing:
             return
-        if os.getuid() == 0:
-            Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # As the system's own service does: sshd insists.
         arguments = [str(place.folder), program("sshd") or "sshd", json.dumps(missing)]
         try:
+            if os.getuid() == 0:
+                Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # As the system's own service does: sshd insists.
             start_detached("tasks.providers.local.first", arguments, place=place, lock=lock)
-        except DidNotStart as error:
+        except (DidNotStart, OSError) as error:
             raise NoCapacity(str(error), where="this machine") from error
         self._wait_for_listeners(place, missing)
 
