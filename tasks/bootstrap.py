@@ -22,7 +22,11 @@ from blocks.errors import CommandFailed
 from tasks.ssh import Session
 
 ON_NODE = Path(__file__).parent / "on_node"
-SCRIPTS = ("look.py", "job_folder.py", "job_supervisor.py", "job_agent.py", "rank_start.py", "tree_hash.py")
+SCRIPTS = (
+    *("look.py", "tree_hash.py"),
+    *("job_agent.py", "job_supervisor.py", "job_folder.py"),
+    *("rank_guard.sh", "rank_dress.py", "rank_start.py", "rank_failed.py"),
+)
 
 
 @dataclass(frozen=True)

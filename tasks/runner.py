@@ -145,7 +145,7 @@ class Runner:
             ending = self._wait_for_end(job_id, _BATCH_EVERY_S)
             if ending is None:
                 self._hand_over(job_id, offsets, log)
-        while self._hand_over(job_id, offsets, log, all_of_it=True):
+        while self._hand_over(job_id, offsets, log, all_of_it=True) == _CHUNK_BYTES:
             pass
         return ending
 
@@ -164,8 +164,8 @@ class Runner:
             return status.ending
         return None
 
-    def _hand_over(self, job_id: str, offsets: dict[str, int], log: Log, *, all_of_it: bool = False) -> bool:
-        """Read one piece of each stream and hand it over. Tells whether there was any."""
+    def _hand_over(self, job_id: str, offsets: dict[str, int], log: Log, *, all_of_it: bool = False) -> int:
+        """Read one piece of each stream and hand it over. Returns the size of the longest."""
         most = _CHUNK_BYTES if all_of_it else _BATCH_BYTES
         pieces = self._read(job_id, offsets, most)
         for stream, piece in pieces.items():
@@ -173,18 +173,35 @@ class Runner:
             if data:
                 log.take(stream, data)
                 offsets[stream] += len(data)
-        return any(pieces.values())
+        return max(map(len, pieces.values()))
 
     @property
     def _agent(self) -> list[str]:
-        return [self._ground.python, "-I", "-S", self._place.script("job_agent.py")]
+        return [*self._python, self._script("job_agent.py")]
+
+    @property
+    def _python(self) -> list[str]:
+        return [self._ground.python, "-I", "-S"]
+
+    def _script(self, name: str) -> str:
+        return self._place.script(name)
 
     def _asked_for(self, launch: Launch) -> dict[str, Any]:
-        nodes = self._nodes_for(launch.ranks)
+        words = [self._ground.python, self._script("rank_start.py"), self._folder(launch), *launch.argv[len(PYTHON) :]]
+        if tuple(launch.argv[: len(PYTHON)]) != PYTHON:
+            words = launch.argv
+        # Variables of ours do not change how a launcher, a loader or an interpreter starts; all others may, and may be
+        # secret. A lone colon is mpiexec's own.
+        ours = {name: value for name, value in launch.environment.items() if name.startswith(OURS)}
+        theirs = {name: value for name, value in launch.environment.items() if name not in ours}
+        is_bare = not theirs and ":" not in words
+        start = words if is_bare else [*self._python, self._script("rank_dress.py"), self._folder(launch)]
         return {
-            "program": {"argv": launch.argv, "workdir": launch.workdir, "environment": launch.environment},
-            "mpiexec": [*mpiexec(self._cluster, launch.ranks), *self._rank_start(launch)],
-            "nodes": nodes,
+            "mpiexec": [*mpiexec(self._cluster, launch.ranks), *self._guard(launch), *start],
+            "environment": ours,
+            "words": words,
+            "variables": theirs,
+            "nodes": self._nodes_for(launch.ranks),
             "head": self._cluster.head.address,
             "reach": [self._place.sshx],
             "reap": shlex.join([*self._agent, "reap"]),
@@ -192,13 +209,11 @@ class Runner:
             "grace_s": launch.grace_s,
         }
 
-    def _rank_start(self, launch: Launch) -> list[str]:
-        script, folder = self._place.script("rank_start.py"), f"{self._place.jobs}/{launch.job_id}"
-        # Variables of ours do not change how the interpreter or the loader starts; all others may.
-        is_bare = all(name.startswith(OURS) for name in launch.environment)
-        if is_bare and tuple(launch.argv[:3]) == PYTHON:
-            return [self._ground.python, script, folder]
-        return [self._ground.python, "-I", "-S", script, folder, "dress"]
+    def _guard(self, launch: Launch) -> list[str]:
+        return ["/bin/sh", self._script("rank_guard.sh"), self._ground.python, self._folder(launch), launch.workdir]
+
+    def _folder(self, launch: Launch) -> str:
+        return f"{self._place.jobs}/{launch.job_id}"
 
     def _nodes_for(self, ranks: int) -> dict[str, str]:
         """Return address and name of the nodes that mpiexec takes: in order, until there are slots enough."""

@@ -4,11 +4,11 @@ JOBS_FOLDER/JOB_ID holds::
 
     claim         locked as long as the job's supervisor lives; holds the supervisor's process id
     launch.json   what was asked for
-    program       the same for the ranks: see rank_start.py
+    program       words and variables of the program: see rank_dress.py
     started       mpiexec may have been started: it never will be again
     stdout.log    what the ranks wrote
     stderr.log
-    failed        rank, code and node of the first rank that failed
+    failed        rank, code and node of the first rank that failed: see rank_failed.py
     ended.json    how it ended (ended.part until then: room kept for it, against a full disk)
 
 Runs on the head, with Linux and Python's standard library only.
@@ -85,12 +85,12 @@ class Job:
 
     def ask(self, launch: Launch) -> None:
         """Keep what was asked for, and room for the end."""
-        program = launch["program"]
-        variables = [f"{name}={value}" for name, value in program["environment"].items()]
-        fields = [program["workdir"], str(len(program["argv"])), *program["argv"], *variables]
-        (self.folder / "program").write_bytes("".join(f"{field}\0" for field in fields).encode())
-        asked = {name: value for name, value in launch.items() if name != "program"}
-        (self.folder / "launch.json").write_text(json.dumps(asked))
+        words, variables = launch.pop("words"), launch.pop("variables")
+        fields = [str(len(words)), *words, *(f"{name}={value}" for name, value in variables.items())]
+        program = os.open(self.folder / "program", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(program, "wb") as file:
+            file.write("".join(f"{field}\0" for field in fields).encode())
+        (self.folder / "launch.json").write_text(json.dumps(launch))
         (self.folder / "ended.part").write_bytes(b" " * ROOM)
 
     def asked(self) -> Launch:

@@ -10,8 +10,9 @@ import signal
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from tasks.on_node.job_folder import STREAMS, Ending, Job, Launch, sign
+from tasks.on_node.job_folder import Ending, Job, Launch, sign
 
 MARK = "GROUNDWORK_JOB"
 REAP_LIMIT_S = 8  # a node that does not answer by then is lost: ssh itself gives up after 6 or 7
@@ -64,7 +65,7 @@ def supervise(job: Job, claim: int) -> None:
 def _run(job: Job, launch: Launch) -> tuple[Ending, list[str]]:
     """Run mpiexec to its end. Returns the ending, and the addresses of nodes that were lost."""
     try:
-        mpiexec = _spawn(launch["mpiexec"], {**_environment(), MARK: job.id}, job)
+        mpiexec = _start_mpiexec(job, launch)
     except OSError as error:
         return _failed(f"mpiexec could not be started: {error.strerror}", exit_code=None), []
     code, stopped_by = wait_for_end(mpiexec, launch["timeout_s"], launch["grace_s"])
@@ -86,22 +87,26 @@ def _environment() -> dict[str, str]:
     return {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
 
 
-def _spawn(argv: list[str], environment: dict[str, str], job: Job | None = None) -> int:
-    """Start a program in a process group of its own; it writes to the job's logs, or nowhere."""
+def _start_mpiexec(job: Job, launch: Launch) -> int:
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-    outputs = [str(job.log(stream)) if job else os.devnull for stream in STREAMS]
-    return os.posix_spawn(
-        argv[0],
-        argv,
-        environment,
-        file_actions=[
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            *((os.POSIX_SPAWN_OPEN, to, path, flags, 0o600) for to, path in enumerate(outputs, start=1)),
+    # A pipe that stays silent as long as we live: at the end of a /dev/null hydra would tell its proxies, and die of
+    # SIGPIPE where they are done already (1 of 450 runs of `hostname`).
+    silent, _ = os.pipe()
+    return _spawn(
+        launch["mpiexec"],
+        {**_environment(), **launch["environment"], MARK: job.id},
+        [
+            (os.POSIX_SPAWN_DUP2, silent, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(job.log("stdout")), flags, 0o600),
+            (os.POSIX_SPAWN_OPEN, 2, str(job.log("stderr")), flags, 0o600),
         ],
-        setpgroup=0,
-        setsigmask=[],
-        setsigdef=[*WATCHED, *IGNORED, signal.SIGPIPE],
     )
+
+
+def _spawn(argv: list[str], environment: dict[str, str], files: list[tuple[Any, ...]]) -> int:
+    """Start a program in a process group of its own, with the signals as they are for everybody."""
+    reset = [*WATCHED, *IGNORED, signal.SIGPIPE]
+    return os.posix_spawn(argv[0], argv, environment, file_actions=files, setpgroup=0, setsigmask=[], setsigdef=reset)
 
 
 def wait_for_end(mpiexec: int, timeout_s: float, grace_s: float) -> tuple[int, str]:
@@ -141,7 +146,7 @@ def _lost(launch: Launch, lost: list[str], code: int) -> Ending:
 
 
 def _guilty(job: Job, launch: Launch, code: int) -> Ending:
-    """Tell which rank it was: by its guard's note (rank_start.py), or else by what mpiexec wrote on it."""
+    """Tell which rank it was: by its guard's note (rank_guard.sh), or else by what mpiexec wrote on it."""
     with suppress(FileNotFoundError, ValueError):
         rank, rank_code, address = (job.folder / "failed").read_text().split()
         node = launch["nodes"].get(address, address)
@@ -164,7 +169,7 @@ def _ended(code: int) -> str:
 def reap_on(job: Job, launch: Launch, addresses: list[str]) -> list[str]:
     """End what is left of a job on these nodes, side by side. Returns those that do not answer."""
     reapers = {
-        _spawn([*launch["reach"], address, f"{launch['reap']} {job.id}"], _environment()): address
+        _spawn([*launch["reach"], address, f"{launch['reap']} {job.id}"], _environment(), []): address
         for address in addresses
         if address != launch["head"]
     }

@@ -1,0 +1,15 @@
+#!/bin/sh
+# rank_guard.sh PYTHON JOB_FOLDER WORKDIR PROGRAM [ARGUMENT...]: what mpiexec starts for every rank.
+#
+# After a program's bad end it notes the rank and has mpiexec end all others. hydra itself does so for signals only;
+# after a code the others would wait for ever. A shell, because that costs a rank 1 ms and Python would cost 7.
+
+python=$1 folder=$2 workdir=$3
+shift 3
+# hydra sends signals to the rank's whole group: the program gets them too, and the guard lives to tell its end.
+trap : HUP INT TERM USR1 USR2
+# exec, for PROGRAM is a program, never a word of the shell's. Without the /dev/null any rank but the first that reads
+# its standard input would wait for ever.
+cd "$workdir" && (exec "$@" </dev/null)
+code=$?
+[ "$code" -eq 0 ] || exec "$python" -I -S "${0%/*}/rank_failed.py" "$folder" "$code"
