@@ -4,6 +4,7 @@ The note tells a process by its id *and* its start time, so that a recycled id i
 """
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -84,11 +85,14 @@ class Detached:
         wait_until(lambda: self.find() is None, limit_s=10)
 
     def last_words(self) -> str:
-        """Return the last line of the process's log that says something."""
-        with suppress(OSError):
+        """Return the last line of the process's log that names an error, or else its last line."""
+        try:
             lines = self.log.read_bytes()[-8192:].decode(errors="replace").split("\n")
-            return next((line.strip() for line in reversed(lines) if line.strip()), "")
-        return ""
+        except OSError:
+            return ""
+        said = [line.strip() for line in lines if line.strip()]
+        errors = [line for line in said if re.match(r"[\w.]*(Error|Exception)\b", line)]
+        return (errors or said or [""])[-1].rstrip(".")
 
     @property
     def _place(self) -> Path:

@@ -62,7 +62,8 @@ def house() -> House:
         BadInput: ``GROUNDWORK_PORT`` is no port.
     """
     folder = home() / "server"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    for made in (folder, folder / "tmp"):
+        made.mkdir(mode=0o700, exist_ok=True)
     return House(folder, _port(os.environ.get("GROUNDWORK_PORT") or str(DEFAULT_PORT)))
 
 
@@ -93,6 +94,8 @@ def client_environment(house: House) -> dict[str, str]:
         "PREFECT_WORKER_QUERY_SECONDS": "1",
         "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "0.5",
         "PYTHONUNBUFFERED": "1",
+        # The Prefect worker keeps things in a folder of a fixed name there, which the machine's first user owns.
+        "TMPDIR": str(house.folder / "tmp"),
     }
 
 
