@@ -1,0 +1,33 @@
+"""``python -m tests.bench``: what we cost beside doing it by hand. The last line is the verdict."""
+
+import argparse
+import os
+import sys
+import tempfile
+
+from tests.bench import creating, launching
+from tests.bench.report import Goal, Row, show
+
+
+def measure(launch: list[int], create: list[int], rounds: int) -> tuple[list[Row], list[Goal]]:
+    """Measure launches and creations on clusters of these sizes."""
+    launches = [launching.measure(nodes, rounds) for nodes in launch]
+    creations = [creating.measure(nodes, max(rounds // 2, 1)) for nodes in create]
+    goals = [goal for row in launches for goal in launching.goals(row)] + creating.goals(creations)
+    return [*launches, *creations], goals
+
+
+def main() -> int:
+    """Read the options, measure in a home of its own, show."""
+    options = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    options.add_argument("--launch", type=int, nargs="*", default=[4, 16, 64], help="sizes of clusters to launch on")
+    options.add_argument("--create", type=int, nargs="+", default=[4, 32, 128], help="sizes of clusters to create")
+    options.add_argument("--rounds", type=int, default=9)
+    asked = options.parse_args()
+    with tempfile.TemporaryDirectory(prefix="gw-") as home:
+        os.environ["GROUNDWORK_HOME"] = home
+        return show(*measure(asked.launch, asked.create, asked.rounds))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
