@@ -2,6 +2,7 @@
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,9 +13,10 @@ from tasks.providers.local import layout
 from tasks.providers.local.layout import Place
 
 _ROOT = Path(__file__).parents[3]
-_START = "import sys; sys.path.insert(0, {root!r}); from {module} import main; main(*sys.argv[1:])"
+_START = "import sys; sys.path[:0] = {paths!r}; from {module} import main; main(*sys.argv[1:])"
 _READY = "ready"
 _LOCK = "CLUSTER_LOCK"
+_LIMIT_S = 60
 
 
 class DidNotStart(Exception):
@@ -35,7 +37,9 @@ def start_detached(module: str, arguments: Sequence[str], *, place: Place, lock:
     Raises:
         DidNotStart: With the reason.
     """
-    argv = [sys.executable, "-I", *(["-S"] if bare else []), "-c", _START.format(root=str(_ROOT), module=module)]
+    # A Python of ours may have found its packages in ways that a bare one does not know.
+    found_at = [str(_ROOT), *([] if bare else filter(os.path.isabs, sys.path))]
+    argv = [sys.executable, "-I", "-S", "-c", _START.format(paths=found_at, module=module), *arguments]
     environment = {
         "PATH": layout.SESSION_PATH,
         "LANG": "C.UTF-8",
@@ -43,9 +47,10 @@ def start_detached(module: str, arguments: Sequence[str], *, place: Place, lock:
         "LOCAL_NODE": f"{place.uuid}/keeper",
         _LOCK: str(lock),
     }
-    with place.log.open("ab") as output:
-        started = subprocess.run(
-            [*argv, *arguments],
+    with (
+        place.log.open("ab") as output,
+        subprocess.Popen(
+            argv,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=output,
@@ -53,10 +58,14 @@ def start_detached(module: str, arguments: Sequence[str], *, place: Place, lock:
             cwd="/",
             start_new_session=True,
             pass_fds=(lock,),
-            timeout=60,
-            check=False,
-        )
-    if started.stdout.decode().strip() != _READY:
+        ) as started,
+    ):
+        try:
+            said, _ = started.communicate(timeout=_LIMIT_S)
+        except subprocess.TimeoutExpired as error:
+            os.killpg(started.pid, signal.SIGKILL)  # It holds the cluster's lock: it must not stay.
+            raise DidNotStart(f"not ready after {_LIMIT_S} s") from error
+    if said.decode().strip() != _READY:
         raise DidNotStart(layout.last_line(place.log))
 
 
