@@ -10,6 +10,7 @@ Everything goes onto the shared folder, in one write for all nodes::
     <shared>/.groundwork/warm            opens the head's connections to all nodes, and keeps them
 """
 
+import hashlib
 import json
 import shlex
 from collections.abc import Sequence
@@ -90,9 +91,22 @@ def furnish(head: Session, cluster: Cluster, key: ClusterKey) -> None:
     head.write(f"{place.ssh}/ssh_config", _ssh_config(ground, place).encode())
     head.write(place.sshx, _sshx(place).encode(), mode=0o700)
     head.write(place.warm, _warm(place, cluster).encode(), mode=0o700)
-    for script in SCRIPTS:
-        head.write(place.script(script), (ON_NODE / script).read_bytes())
+    ensure_scripts(head, place)
     announce(head, cluster)
+
+
+def ensure_scripts(head: Session, place: Furniture) -> None:
+    """Put our scripts in place where they are missing or of another version: we may be newer than the cluster."""
+    texts = {script: (ON_NODE / script).read_bytes() for script in SCRIPTS}
+    version = hashlib.sha256(b"".join(texts.values())).hexdigest().encode()
+    try:
+        if head.read(f"{place.base}/version") == version:
+            return
+    except FileNotFoundError:
+        pass
+    for script, text in texts.items():
+        head.write(place.script(script), text)
+    head.write(f"{place.base}/version", version)
 
 
 def announce(head: Session, cluster: Cluster) -> None:
@@ -185,7 +199,7 @@ def _sshx(place: Furniture) -> str:
 if [ "$1" = -x ] && [ -n "$GROUNDWORK_JOB" ]; then
   address=$2
   shift 2
-  set -- -x "$address" env "GROUNDWORK_JOB=$GROUNDWORK_JOB" "$@"
+  set -- -x "$address" "GROUNDWORK_JOB=$GROUNDWORK_JOB" "$@"
 fi
 cd {shlex.quote(place.ssh)} && ssh -F ssh_config "$@"
 rc=$?

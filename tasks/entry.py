@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from blocks.cluster import Cluster
 from blocks.errors import NotFound
 from tasks import records
+from tasks.bootstrap import Furniture, ensure_scripts
 from tasks.runner import Runner
 from tasks.ssh import Login, Sessions
 
@@ -54,7 +55,9 @@ def runner_to(cluster: Cluster) -> Runner:
     """Return this process's job runner on a cluster's head, opened when first asked for."""
     with _opening:
         if cluster.uuid not in _runners:
-            runner = Runner(sessions_to(cluster).to(cluster.head), cluster)
+            head = sessions_to(cluster).to(cluster.head)
+            ensure_scripts(head, Furniture(cluster.require_ground().shared))
+            runner = Runner(head, cluster)
             runner.open()
             _runners[cluster.uuid] = runner
         return _runners[cluster.uuid]
