@@ -18,6 +18,7 @@ from blocks.errors import NotFound, TimedOut
 from deployments.telling import say
 
 _EVERY_S = 0.3
+_QUIET_LOOKS = 3
 # Lines come in batches from several threads: one that was written earlier may arrive later.
 _LATE = timedelta(seconds=10)
 _PAGE = 200
@@ -47,11 +48,11 @@ class Followed:
         return self.run.state is not None and self.run.state.is_final()
 
     def look(self) -> None:
-        """Read the run's state and show what is new. The state comes first, so that no line of its end is missed."""
+        """Read the run's state and show what is new."""
         self.run = self.client.read_flow_run(self.run.id)
         self._show_lines()
         state = (self.run.state.name if self.run.state else None) or ""
-        if state != self.state and (state == "Running" or self.is_over):
+        if state != self.state and state == "Running":
             say(f"  {self.run.name}: {state}")
         self.state = state
 
@@ -96,13 +97,17 @@ def wait_followed(followed: Followed, *, limit_s: float) -> State[Any]:
         TimedOut: It was not over within the limit.
     """
     deadline = time.monotonic() + limit_s
-    while True:
-        followed.look()
-        if followed.is_over and followed.run.state is not None:
-            return followed.run.state
+    quiet = 0
+    # A run's last lines arrive after its state.
+    while quiet < _QUIET_LOOKS or followed.run.state is None:
         if time.monotonic() > deadline:
             raise TimedOut(f"was not over after {limit_s:.0f} s", where=followed.run.name)
         time.sleep(_EVERY_S)
+        before = len(followed.shown)
+        followed.look()
+        quiet = quiet + 1 if followed.is_over and len(followed.shown) == before else 0
+    say(f"  {followed.run.name}: {followed.state}")
+    return followed.run.state
 
 
 def cancel(followed: Followed, *, limit_s: float) -> None:
