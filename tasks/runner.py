@@ -80,6 +80,7 @@ class Runner:
         self._asked = 0
         self._received = bytearray()
         self._ended: dict[str, Ending] = {}
+        self._tails: dict[str, dict[str, tuple[int, bytes]]] = {}
 
     def open(self) -> None:
         """Start the agent, before it is needed: no launch waits for a start of Python. Opening twice does nothing.
@@ -167,7 +168,7 @@ class Runner:
     def _hand_over(self, job_id: str, offsets: dict[str, int], log: Log, *, all_of_it: bool = False) -> int:
         """Read one piece of each stream and hand it over. Returns the size of the longest."""
         most = _CHUNK_BYTES if all_of_it else _BATCH_BYTES
-        pieces = self._read(job_id, offsets, most)
+        pieces = self._tail(job_id, offsets) or self._read(job_id, offsets, most)
         for stream, piece in pieces.items():
             data = piece if all_of_it or (len(piece) == most and b"\n" not in piece) else _whole_lines(piece)
             if data:
@@ -235,6 +236,13 @@ class Runner:
         _, payload = self._ask("read", job_id, most=most, **wanted)
         return {stream: data for stream, data in zip(STREAMS, payload, strict=True) if stream in offsets}
 
+    def _tail(self, job_id: str, offsets: dict[str, int]) -> dict[str, bytes] | None:
+        """Return all that is missing, where it was told with the job's end."""
+        tails = self._tails.get(job_id, {})
+        if not tails or any(tails[stream][0] > offset for stream, offset in offsets.items()):
+            return None
+        return {stream: tails[stream][1][offset - tails[stream][0] :] for stream, offset in offsets.items()}
+
     def _ask(self, ask: str, job_id: str, **fields: Any) -> tuple[dict[str, Any], list[bytes]]:
         """Ask the agent one question and return its answer; an end that is told meanwhile is kept."""
         self._asked += 1
@@ -281,6 +289,8 @@ class Runner:
         del self._received[:at]
         if "ended" in message:
             self._ended[message["ended"]] = Ending.model_validate(message["ending"])
+            told = zip(STREAMS, message["starts"], payload, strict=True)
+            self._tails[message["ended"]] = {stream: (start, tail) for stream, start, tail in told}
         return message, payload
 
     def _wait_for_bytes(self, is_enough: Callable[[], bool], deadline: float) -> bool:

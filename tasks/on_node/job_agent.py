@@ -7,7 +7,7 @@ lines. It is started before it is needed, so that a launch costs a fork and no s
 Questions are ``{"n": NUMBER, "ask": ..., "job": ...}``, answered with the same number: ``submit`` (with ``launch``),
 ``status``, ``follow``, ``cancel``, ``read`` (with ``stdout``, ``stderr``, ``most``; the answer's ``sizes`` tell how
 many bytes of each stream come after its line). ``{"ended": JOB, "ending": ...}`` comes unasked, once, for every job
-submitted or followed here.
+submitted or followed here, with the end of its output: ``starts`` and ``sizes``.
 """
 
 import json
@@ -25,6 +25,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # on a node the scripts lie 
 
 from tasks.on_node.job_folder import STREAMS, Job, Launch
 from tasks.on_node.job_supervisor import CANCEL, fork_supervisor, wait_until_reaped
+
+TAIL = 65_536  # bytes of each stream that are told with the end, so that nobody has to ask for them
 
 
 class Agent:
@@ -146,7 +148,10 @@ class Agent:
             self.settle(job)
             return
         untold = {"state": "failed", "reason": "its end could not be written to the shared folder"}
-        self._tell({"ended": job.id, "ending": ending or untold})
+        starts = [max(job.size(stream) - TAIL, 0) for stream in STREAMS]
+        tails = [job.read(stream, start, TAIL) for stream, start in zip(STREAMS, starts, strict=True)]
+        sizes = [len(tail) for tail in tails]
+        self._tell({"ended": job.id, "ending": ending or untold, "starts": starts, "sizes": sizes}, b"".join(tails))
 
 
 def wait_for_supervisor(job: Job) -> int | None:

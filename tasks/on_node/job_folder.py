@@ -99,8 +99,8 @@ class Job:
 
     def mark_started(self) -> None:
         """From here on the job is never started again, whatever happens to this machine."""
+        # A new file's sync keeps its name too on Linux's file systems; a sync of the folder would cost as much again.
         _sync(os.open(self.folder / "started", os.O_WRONLY | os.O_CREAT, 0o600))
-        _sync(os.open(self.folder, os.O_RDONLY))
 
     def end(self, ending: Ending) -> None:
         """Keep how the job ended, in one step and in the room kept for it."""
@@ -108,7 +108,6 @@ class Job:
         os.write(part, json.dumps(ending).encode()[:ROOM].ljust(ROOM))
         _sync(part)
         (self.folder / "ended.part").rename(self.folder / "ended.json")
-        _sync(os.open(self.folder, os.O_RDONLY))
 
     def ending(self) -> Ending | None:
         """Return how the job ended with the last lines of its standard error; None while it has not."""
@@ -132,9 +131,13 @@ class Job:
 
     def tail(self, stream: str, most: int = 8192) -> bytes:
         """Return the end of what the ranks wrote."""
+        return self.read(stream, max(self.size(stream) - most, 0), most)
+
+    def size(self, stream: str) -> int:
+        """Return how many bytes the ranks wrote."""
         with suppress(FileNotFoundError):
-            return self.read(stream, max(self.log(stream).stat().st_size - most, 0), most)
-        return b""
+            return self.log(stream).stat().st_size
+        return 0
 
 
 def sign(claim: int, number: int) -> None:

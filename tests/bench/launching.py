@@ -12,7 +12,7 @@ from tests.worlds.live_cluster import LiveCluster, live_cluster
 
 OURS, WARM, COLD = "ours", "by hand, warm SSH", "by hand, cold SSH"
 MOST = 1.10
-PROGRAM = "from mpi4py import MPI\nprint(MPI.Get_processor_name())\n"
+PROGRAM = "import os\nprint(os.uname().nodename)\n"
 CLEAN = ("env", "-i", "PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8")
 
 
