@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from blocks.job import JobState
 from tasks import mpi
 from tasks.runner import Launch, Runner
-from tests.cluster.test_job_endings import Bench, Kept
 from tests.worlds.live_cluster import live_cluster
+from tests.worlds.live_jobs import Kept, LiveJobs
 
 TELL = """
 import json, os, sys
@@ -55,77 +55,77 @@ BOUNDED = settings(max_examples=25, deadline=None, suppress_health_check=list(He
 
 
 @pytest.fixture(scope="module")
-def bench() -> Iterator[Bench]:
+def jobs() -> Iterator[LiveJobs]:
     with live_cluster(2, slots=2, name="bytes") as live, Runner(live.head, live.cluster) as runner:
-        yield Bench(live, runner)
+        yield LiveJobs(live, runner)
 
 
-def told(bench: Bench, command: str, variables: dict[str, str], *, raw: bool = False) -> list[dict[str, object]]:
+def told(jobs: LiveJobs, command: str, variables: dict[str, str], *, raw: bool = False) -> list[dict[str, object]]:
     """Run the telling program and return what each rank was told."""
     ranks = 4
-    launch = bench.launch(TELL, ranks=ranks, environment=variables, command=command, raw=raw)
-    bench.runner.submit(launch)
+    launch = jobs.launch(TELL, ranks=ranks, environment=variables, command=command, raw=raw)
+    jobs.runner.submit(launch)
     kept = Kept()
-    ending = bench.runner.follow(launch.job_id, kept)
+    ending = jobs.runner.follow(launch.job_id, kept)
     assert ending.state is JobState.FINISHED, (ending, kept.bytes)
-    folder = bench.folder(launch) / "source"
-    assert not list(bench.live.shared.rglob("canary"))
+    folder = jobs.folder(launch) / "source"
+    assert not list(jobs.live.shared.rglob("canary"))
     return [json.loads((folder / f"told-{rank}").read_text("utf-8")) for rank in range(ranks)]
 
 
 @BOUNDED
 @given(variables=VARIABLES, words=st.lists(TEXT | ODD, max_size=10))
 def test_words_and_variables_arrive_byte_for_byte_in_every_rank(
-    bench: Bench, variables: dict[str, str], words: list[str]
+    jobs: LiveJobs, variables: dict[str, str], words: list[str]
 ) -> None:
     """JOB-22, JOB-02, SEC-08: any text value, and any word."""
     command = shlex.join(["ex.py", *words])
-    assert told(bench, command, variables) == [{"words": words, "variables": variables}] * 4
+    assert told(jobs, command, variables) == [{"words": words, "variables": variables}] * 4
 
 
 @settings(BOUNDED, max_examples=8)
 @given(variables=VARIABLES, words=st.lists(TEXT | ODD, max_size=10))
-def test_raw_programs_get_the_same_bytes(bench: Bench, variables: dict[str, str], words: list[str]) -> None:
+def test_raw_programs_get_the_same_bytes(jobs: LiveJobs, variables: dict[str, str], words: list[str]) -> None:
     """JOB-22, JOB-02, SEC-08: in raw mode too."""
-    python = bench.live.cluster.require_ground().python
+    python = jobs.live.cluster.require_ground().python
     command = shlex.join([python, "ex.py", "raw", *words])
-    assert told(bench, command, variables, raw=True) == [{"words": words, "variables": variables}] * 4
+    assert told(jobs, command, variables, raw=True) == [{"words": words, "variables": variables}] * 4
 
 
-def test_a_variable_of_ours_needs_no_second_start_and_arrives_too(bench: Bench) -> None:
+def test_a_variable_of_ours_needs_no_second_start_and_arrives_too(jobs: LiveJobs) -> None:
     """JOB-22"""
     variables = {"GROUNDWORK_OUTPUT": "/shared/a b\n'c'=é"}
-    assert told(bench, "ex.py", variables) == [{"words": [], "variables": variables}] * 4
+    assert told(jobs, "ex.py", variables) == [{"words": [], "variables": variables}] * 4
 
 
-def test_variables_that_the_interpreter_reads_at_its_start_have_their_effect(bench: Bench) -> None:
+def test_variables_that_the_interpreter_reads_at_its_start_have_their_effect(jobs: LiveJobs) -> None:
     """JOB-22"""
-    (bench.live.shared / "modules").mkdir()
-    (bench.live.shared / "modules" / "only_by_pythonpath.py").write_text("")
-    shared = bench.live.cluster.require_ground().shared
-    launch = bench.launch("import only_by_pythonpath", environment={"PYTHONPATH": f"{shared}/modules"})
-    bench.runner.submit(launch)
-    assert bench.follow(launch)[0].state is JobState.FINISHED
+    (jobs.live.shared / "modules").mkdir()
+    (jobs.live.shared / "modules" / "only_by_pythonpath.py").write_text("")
+    shared = jobs.live.cluster.require_ground().shared
+    launch = jobs.launch("import only_by_pythonpath", environment={"PYTHONPATH": f"{shared}/modules"})
+    jobs.runner.submit(launch)
+    assert jobs.follow(launch)[0].state is JobState.FINISHED
 
 
-def test_a_value_does_not_show_in_any_process_list(bench: Bench) -> None:
+def test_a_value_does_not_show_in_any_process_list(jobs: LiveJobs) -> None:
     """JOB-22: values may be secrets; they are in the program's environment only."""
     canary = "canary-5b1f"
     argv = mpi.program("sh -c 'cat /proc/[0-9]*/cmdline; true'", raw=True)
     variables = {"V_SECRET": canary}
     launch = Launch(job_id="job-ps", argv=argv, workdir="/", ranks=4, environment=variables, timeout_s=60)
-    bench.runner.submit(launch)
-    ending, kept = bench.follow(launch)
+    jobs.runner.submit(launch)
+    ending, kept = jobs.follow(launch)
     assert ending.state is JobState.FINISHED
     assert b"mpiexec" in kept.bytes["stdout"]
     assert canary.encode() not in kept.bytes["stdout"]
 
 
-def test_nothing_of_the_controllers_or_sshds_environment_reaches_the_launcher(bench: Bench) -> None:
+def test_nothing_of_the_controllers_or_sshds_environment_reaches_the_launcher(jobs: LiveJobs) -> None:
     """JOB-22: mpiexec starts from a clean environment."""
-    launch = bench.launch("import os\nprint(*os.environ)\n", ranks=1)
-    bench.runner.submit(launch)
-    _, kept = bench.follow(launch)
+    launch = jobs.launch("import os\nprint(*os.environ)\n", ranks=1)
+    jobs.runner.submit(launch)
+    _, kept = jobs.follow(launch)
     names = set(kept.bytes["stdout"].decode().split())
     assert "GROUNDWORK_JOB" in names
     assert not {name for name in names if name.startswith(("SSH_", "PREFECT_", "AWS_", "GROUNDWORK_HOME"))}
