@@ -44,7 +44,10 @@ it would be stored in clear with the run; credentials belong in a git credential
 
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=255)]
 VariableValue = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=65536)]
-Environment = dict[VariableName, VariableValue]
+Environment = Annotated[
+    # Else the form's schema lets names of any other shape pass: it says nothing of them.
+    dict[VariableName, VariableValue], Field(json_schema_extra={"additionalProperties": False})
+]
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours"}
 

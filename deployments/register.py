@@ -23,8 +23,8 @@ PREFECT_YAML = Path(__file__).with_name("prefect.yaml")
 
 THIS_MACHINE = "this-machine"
 
-LIMITS: dict[str, int] = {}
-"""Global concurrency limits that are there from the start; ``tasks.records`` makes those of one cluster or account."""
+RUNS_AT_ONCE = 16
+"""Flow runs in the pool at most: each is a Python process of about 150 MB."""
 
 
 def entrypoints() -> set[str]:
@@ -42,8 +42,6 @@ def register() -> None:
 
     with get_client(sync_client=True) as client:
         _ensure_pool(client)
-        for name, limit in LIMITS.items():
-            client.upsert_global_concurrency_limit_by_name(name, limit)
         # It takes seconds, most of them its start: the blocks are registered meanwhile.
         with _deploying() as deploying:
             _register_blocks(client)
@@ -58,7 +56,9 @@ def _ensure_pool(client: "SyncPrefectClient") -> None:
     from prefect.workers.process import ProcessWorker
 
     template = ProcessWorker.get_default_base_job_template()
-    pool = WorkPoolCreate(name=POOL, type=ProcessWorker.type, base_job_template=template)
+    pool = WorkPoolCreate(
+        name=POOL, type=ProcessWorker.type, base_job_template=template, concurrency_limit=RUNS_AT_ONCE
+    )
     with suppress(ObjectAlreadyExists):
         client.create_work_pool(pool)
 

@@ -19,9 +19,6 @@ from deployments.register import entrypoints
 from deployments.settings import POOL, PREFECT_WORKER, ROOT, House, client_environment, house, server_environment
 from deployments.telling import command, say
 
-RUNS_AT_ONCE = 16
-"""Flow runs in one house at most: each is a Python process of about 150 MB."""
-
 _PATIENCE_S = 180
 
 
@@ -135,7 +132,8 @@ def _ensure_worker(place: House) -> None:
     say("Starting the Prefect worker ...")
     before = datetime.now(UTC)
     argv = [sys.executable, "-m", "prefect", "worker", "start", "--type", "process", "--pool", POOL]
-    argv += ["--name", PREFECT_WORKER, "--limit", str(RUNS_AT_ONCE)]
+    # No --limit: with one, the Prefect worker ends when a run that was killed is retried (3.8.8). The pool has one.
+    argv += ["--name", PREFECT_WORKER]
     worker.start(argv, client_environment(place), cwd=ROOT)
     wait_for(worker, lambda: _heartbeat(place) > before, limit_s=_PATIENCE_S)
 

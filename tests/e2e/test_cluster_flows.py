@@ -161,7 +161,7 @@ def test_an_account_is_never_asked_for_more_changes_at_once_than_its_limit(house
     """OPS-02: many ask at the same time, a few are let in, all get their turn."""
     inside, most, lock = 0, 0, threading.Lock()
 
-    def change() -> None:
+    def wait_for_a_turn() -> None:
         nonlocal inside, most
         with records.changing_account("local-machine/crowded", at_once=3):
             with lock:
@@ -172,7 +172,7 @@ def test_an_account_is_never_asked_for_more_changes_at_once_than_its_limit(house
                 inside -= 1
 
     with ThreadPoolExecutor(max_workers=10) as pool:
-        for turn in [pool.submit(change) for _ in range(12)]:
+        for turn in [pool.submit(wait_for_a_turn) for _ in range(12)]:
             turn.result()
     assert inside == 0
     assert 1 <= most <= 3
@@ -182,13 +182,13 @@ def test_one_writer_at_a_time(house: PrefectServer) -> None:
     """OPS-02: two changes of one cluster never overlap."""
     order: list[str] = []
 
-    def change(who: str) -> None:
+    def wait_for_a_turn(who: str) -> None:
         with records.one_writer("contended"):
             order.append(f"{who} in")
             time.sleep(0.3)
             order.append(f"{who} out")
 
-    threads = [threading.Thread(target=change, args=(who,)) for who in ("a", "b")]
+    threads = [threading.Thread(target=wait_for_a_turn, args=(who,)) for who in ("a", "b")]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -100,15 +100,18 @@ def cancel(run: UUID) -> None:
 
 
 def process_of(run: UUID) -> int | None:
-    """The process that runs a flow run: the oldest one that carries the run's id in its environment."""
+    """The process that runs a flow run: Prefect's engine, with the run's id in its environment."""
     mark = f"PREFECT__FLOW_RUN_ID={run}".encode()
-    processes = (folder for folder in Path("/proc").iterdir() if folder.name.isdigit())
-    return min((int(folder.name) for folder in processes if mark in _environment(folder)), default=None)
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and mark in _fields(folder / "environ"):
+            if b"prefect.engine" in _fields(folder / "cmdline"):
+                return int(folder.name)
+    return None
 
 
-def _environment(folder: Path) -> list[bytes]:
+def _fields(file: Path) -> list[bytes]:
     try:
-        return (folder / "environ").read_bytes().split(b"\0")
+        return file.read_bytes().split(b"\0")
     except OSError:
         return []
 
