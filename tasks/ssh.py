@@ -82,7 +82,7 @@ class Session:
         self,
         argv: Sequence[str],
         *,
-        stdin: bytes | Iterable[bytes] = b"",
+        stdin: bytes | Iterable[bytes] | None = b"",
         timeout_s: float = 60,
         check: bool = True,
     ) -> Finished:
@@ -90,7 +90,8 @@ class Session:
 
         Args:
             argv: The program and its arguments; no shell reads them.
-            stdin: What the program reads, whole or in chunks; nothing of it shows in a process list.
+            stdin: What the program reads, whole or in chunks; nothing of it shows in a process list. None: an input
+                that stays silent and open until the program ends.
             timeout_s: Time limit; the channel is closed when it is over.
             check: Whether a code other than 0 is an error.
 
@@ -118,19 +119,20 @@ class Session:
             )
         return finished
 
-    def _pump(self, channel: paramiko.Channel, stdin: bytes | Iterable[bytes], deadline: float) -> Finished:
+    def _pump(self, channel: paramiko.Channel, stdin: bytes | Iterable[bytes] | None, deadline: float) -> Finished:
         def left() -> float:
             return max(deadline - time.monotonic(), 0.001)
 
         out, err = bytearray(), bytearray()
         reader = threading.Thread(target=_read_stderr, args=(channel, err), daemon=True)
         reader.start()
-        for chunk in [stdin] if isinstance(stdin, bytes) else stdin:
-            channel.settimeout(left())
-            if not _sent(channel, chunk):
-                break
+        if stdin is not None:
+            for chunk in [stdin] if isinstance(stdin, bytes) else stdin:
+                channel.settimeout(left())
+                if not _sent(channel, chunk):
+                    break
+            channel.shutdown_write()
         channel.settimeout(left())
-        channel.shutdown_write()
         while chunk := channel.recv(262_144):
             out += chunk
             channel.settimeout(left())

@@ -103,9 +103,9 @@ def process_of(run: UUID) -> int | None:
     """The process that runs a flow run: Prefect's engine, with the run's id in its environment."""
     mark = f"PREFECT__FLOW_RUN_ID={run}".encode()
     for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and mark in _fields(folder / "environ"):
-            if b"prefect.engine" in _fields(folder / "cmdline"):
-                return int(folder.name)
+        is_process = folder.name.isdigit() and mark in _fields(folder / "environ")
+        if is_process and b"prefect.engine" in _fields(folder / "cmdline"):
+            return int(folder.name)
     return None
 
 
