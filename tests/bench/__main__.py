@@ -5,16 +5,19 @@ import os
 import sys
 import tempfile
 
-from tests.bench import creating, launching
+from tests.bench import creating, launching, prefect_share
 from tests.bench.report import Goal, Row, show
 
 
-def measure(launch: list[int], create: list[int], rounds: int) -> tuple[list[Row], list[Goal]]:
-    """Measure launches and creations on clusters of these sizes."""
+def measure(
+    launch: list[int], create: list[int], rounds: int, *, prefect: bool = False
+) -> tuple[list[Row], list[Goal]]:
+    """Measure launches and creations on clusters of these sizes, and what Prefect costs a job."""
     launches = [launching.measure(nodes, rounds) for nodes in launch]
     creations = [creating.measure(nodes, max(rounds // 2, 1)) for nodes in create]
     goals = [goal for row in launches for goal in launching.goals(row)] + creating.goals(creations)
-    return [*launches, *creations], goals
+    shares = [prefect_share.measure(4, rounds)] if prefect else []
+    return [*launches, *creations, *shares], goals
 
 
 def main() -> int:
@@ -23,10 +26,11 @@ def main() -> int:
     options.add_argument("--launch", type=int, nargs="*", default=[4, 16, 64], help="sizes of clusters to launch on")
     options.add_argument("--create", type=int, nargs="+", default=[4, 32, 128], help="sizes of clusters to create")
     options.add_argument("--rounds", type=int, default=9)
+    options.add_argument("--without-prefect", action="store_true", help="leave out what needs a Prefect server")
     asked = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="gw-") as home:
         os.environ["GROUNDWORK_HOME"] = home
-        return show(*measure(asked.launch, asked.create, asked.rounds))
+        return show(*measure(asked.launch, asked.create, asked.rounds, prefect=not asked.without_prefect))
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def _by_hand(live: LiveCluster, sshx: str) -> Callable[[], None]:
     words = [*CLEAN, *start, ground.python, "-m", "mpi4py", f"{ground.shared}/where.py"]
 
     def launch() -> None:
-        finished = live.head.run(words, timeout_s=600)
+        finished = live.head.run(words, stdin=None, timeout_s=600)
         assert finished.stdout.count(b"\n") == len(live.cluster.nodes)
 
     return launch

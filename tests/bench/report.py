@@ -32,8 +32,11 @@ class Row:
         return median(self.times_s[way])
 
     def __str__(self) -> str:
-        medians = "   ".join(f"{way} {self.median_s(way):.3f} s" for way in self.times_s)
-        return f"{self.what:<22} {self.nodes:>4} nodes   {medians}"
+        first = self.median_s(next(iter(self.times_s)))
+        ways = "   ".join(
+            f"{way} {self.median_s(way):.3f} s (x{self.median_s(way) / first:.2f})" for way in self.times_s
+        )
+        return f"{self.what:<22} {self.nodes:>4} nodes   {ways}"
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,11 @@ from prefect.context import refresh_global_settings_context
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 
+from blocks.cluster import Cluster
+from blocks.cluster_key import ClusterKey
+from blocks.git_credentials import GitCredentials
+from blocks.local_machine import LocalMachine
+from blocks.logos import logo
 from deployments.detached import Detached
 from deployments.settings import ROOT, House, client_environment
 
@@ -153,12 +158,16 @@ def new_house(**extra: str) -> Iterator[PrefectServer]:
 @contextmanager
 def living_in(server: PrefectServer) -> Iterator[None]:
     """Let this process use a house: its home, and its API for Prefect's client and for flows called here."""
-    before = dict(os.environ)
+    before, mask = dict(os.environ), os.umask(0o077)
     os.environ.update(client_environment(server.house))
     refresh_global_settings_context()
+    for noun in (Cluster, ClusterKey, GitCredentials, LocalMachine):
+        # Chosen when they were imported, before the house had an address.
+        noun._logo_url = logo(noun.get_block_type_slug())
     try:
         yield
     finally:
+        os.umask(mask)
         # What this process has still to send has nowhere to go once the server is down.
         APILogWorker.drain_all()
         EventsWorker.drain_all()
