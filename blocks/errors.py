@@ -17,6 +17,7 @@
     |   +-- Throttled       retryable
     +-- RemoteError         a node did not do what it was told
     |   +-- NodeUnreachable retryable
+    |   |   +-- NodeDown    the place itself says so: asking again does not help
     |   +-- HostKeyChanged
     |   +-- CommandFailed
     |   +-- VerificationFailed
@@ -117,6 +118,12 @@ class NodeUnreachable(RemoteError):
     """A node does not answer over SSH."""
 
     retryable = True
+
+
+class NodeDown(NodeUnreachable):
+    """A node is down, as the place where it stands says: asking again does not help."""
+
+    retryable = False
 
 
 class HostKeyChanged(RemoteError):

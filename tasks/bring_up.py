@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from blocks.cluster import Cluster, Node
 from blocks.cluster_key import ClusterKey
-from blocks.errors import NodeUnreachable
+from blocks.errors import NodeDown
 from tasks import bootstrap
 from tasks.providers.base import Provider
 from tasks.ssh import Sessions
@@ -14,13 +14,11 @@ def entered_nodes(provider: Provider, cluster: Cluster, sessions: Sessions) -> l
     """Log in to all nodes a cluster has, side by side, and return them with their slots.
 
     Raises:
-        NodeUnreachable: With the names of the nodes that are down or do not let us in.
+        NodeDown: With the names of the nodes that are down.
+        NodeUnreachable: With the names of the nodes that do not let us in.
         HostKeyChanged: A node shows another key than the one made for it.
     """
-    nodes = provider.nodes(cluster)
-    down = [node.name for node in nodes if not node.is_up]
-    if down:
-        raise NodeUnreachable("down", where=", ".join(down), advice="Run start-cluster.")
+    nodes = nodes_all_up(provider, cluster)
     open_sessions = sessions.to_all(nodes)
     if cluster.spec.slots_per_node:
         return [node.model_copy(update={"slots": cluster.spec.slots_per_node}) for node in nodes]
@@ -28,6 +26,19 @@ def entered_nodes(provider: Provider, cluster: Cluster, sessions: Sessions) -> l
     with ThreadPoolExecutor(max_workers=16) as pool:
         cores = pool.map(lambda session: bootstrap.see(session, python), open_sessions)
         return [node.model_copy(update={"slots": seen}) for node, seen in zip(nodes, cores, strict=True)]
+
+
+def nodes_all_up(provider: Provider, cluster: Cluster) -> list[Node]:
+    """Return the nodes a cluster has, if all are up.
+
+    Raises:
+        NodeDown: With the names of those that are down.
+    """
+    nodes = provider.nodes(cluster)
+    down = [node.name for node in nodes if not node.is_up]
+    if down:
+        raise NodeDown("down", where=", ".join(down), advice="Run start-cluster.")
+    return nodes
 
 
 def furnish(cluster: Cluster, key: ClusterKey, sessions: Sessions) -> None:

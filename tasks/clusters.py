@@ -75,6 +75,7 @@ def furnish_nodes(cluster: Cluster) -> None:
 @step("verify {cluster.name} over every slot")
 def verify_nodes(cluster: Cluster) -> None:
     """Ask the three questions over every slot, show the answers, and refuse a cluster that fails one."""
+    bring_up.nodes_all_up(provider_for(cluster.spec.account), cluster)
     checks = verification.verify(cluster, sessions_to(cluster))
     show_checks(cluster, checks)
     verification.require_good(cluster, checks)

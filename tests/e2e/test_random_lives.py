@@ -7,8 +7,7 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import pairwise
-
-import pytest
+from typing import Any
 
 from blocks.cluster import Cluster, State
 from blocks.errors import GroundworkError
@@ -20,7 +19,7 @@ from tasks.providers.local.provider import LocalProvider
 from tests.worlds.flow_runs import wait_until
 from tests.worlds.prefect_server import PrefectServer
 
-ACTS = 8
+ACTS, SEED = 8, 1
 AT_REST = {State.RUNNING, State.STOPPED, State.FAILED}
 
 # Said again here, apart from the product's own table: what may follow what.
@@ -42,19 +41,18 @@ EDGES = {
 def states_told(house: PrefectServer, uuid: str) -> list[str]:
     """The states that were told as events, in their order."""
     wanted = {
-        "filter": {
-            "resource": {"id": [f"groundwork.cluster.{uuid}"]},
-            "order": "ASC",
-            "event": {"prefix": ["groundwork."]},
-        },
-        "limit": 200,
+        "filter": {"resource": {"id": [f"groundwork.cluster.{uuid}"]}, "event": {"prefix": ["groundwork."]}},
+        "limit": 50,
     }
-    request = urllib.request.Request(
-        f"{house.api}/events/filter", json.dumps(wanted).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        events = json.load(answer)["events"]
-    return [event["payload"]["state"] for event in sorted(events, key=lambda event: event["occurred"])]
+    found: list[dict[str, Any]] = []
+    page: str | None = f"{house.api}/events/filter"
+    body: bytes | None = json.dumps(wanted).encode()
+    while page:
+        request = urllib.request.Request(page, body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            told = json.load(answer)
+        found, page, body = found + told["events"], told["next_page"], None
+    return [event["payload"]["state"] for event in sorted(found, key=lambda event: event["occurred"])]
 
 
 def kill_one(chance: random.Random, cluster: Cluster) -> None:
@@ -75,10 +73,9 @@ def acts(chance: random.Random) -> dict[str, Callable[[Cluster], object]]:
     }
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_no_life_takes_an_illegal_edge(house: PrefectServer, seed: int) -> None:
+def test_no_life_takes_an_illegal_edge(house: PrefectServer) -> None:
     """CLU-09: whatever people and faults do, in whatever order."""
-    chance = random.Random(seed)
+    chance = random.Random(SEED)
     create_local_cluster(name="random", node_count=2, slots_per_node=1)
     cluster = records.read("random")
     done = ["create"]
