@@ -4,11 +4,13 @@ Run as ``python -m deployments.pages``, in the environment of ``deployments.sett
 """
 
 import os
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI, HTTPException
 from fastapi.responses import FileResponse
+from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
@@ -70,9 +72,31 @@ class OwnPagesOnly:
         await self.app(scope, receive, marked)
 
 
+def let_writers_wait() -> None:
+    """Have SQLite's writers wait for each other from the start of a transaction.
+
+    Prefect (3.8.8) begins most of them as readers. One that wants to write after another has written is refused at
+    once ("database is locked"), answered with 503, and its client comes back two seconds later: measured on every
+    second change of a record.
+    """
+    from prefect.server.database.configurations import AioSqliteConfiguration
+
+    begin = AioSqliteConfiguration.begin_transaction
+
+    def begin_as_writer(
+        self: AioSqliteConfiguration,
+        session: AsyncSession,
+        with_for_update: bool = True,  # noqa: FBT001, FBT002, ARG001
+    ) -> AbstractAsyncContextManager[AsyncSessionTransaction]:
+        return begin(self, session, with_for_update=True)
+
+    AioSqliteConfiguration.begin_transaction = begin_as_writer  # type: ignore[method-assign, assignment]
+
+
 def main() -> None:
     """Serve until told to end."""
     place = house()
+    let_writers_wait()
     # Not through the environment of the process: others of this user could read it there.
     os.environ["PREFECT_SERVER_ENCRYPTION_KEY"] = encryption_key(place)
     uvicorn.run(app(), host="127.0.0.1", port=place.port, log_level="warning", timeout_graceful_shutdown=5)

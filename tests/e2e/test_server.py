@@ -4,8 +4,10 @@ import json
 import re
 import sqlite3
 import stat
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -144,3 +146,23 @@ def test_secrets_are_kept_from_who_reads_the_files(house: PrefectServer) -> None
         f"/proc/{house.server.find().pid}/environ"  # type: ignore[union-attr]
     ).read_text()
     assert GitCredentials.load("canary").token.get_secret_value() == token
+
+
+def test_writers_wait_for_each_other(house: PrefectServer) -> None:
+    """Nobody is told "database is locked", however many write at once; Prefect's client would wait two seconds."""
+
+    def write(number: int) -> int:
+        request = urllib.request.Request(
+            f"{house.api}/variables/",
+            data=json.dumps({"name": f"writer_{number}", "value": number}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return refusal.code
+
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        assert set(pool.map(write, range(60))) == {201}
