@@ -37,6 +37,7 @@ class Relay:
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)
+        _at_once(writer.get_extra_info("socket"))
         ends = [writer]
         try:
             far_reader, far_writer = await _connect(self._address)
@@ -56,6 +57,7 @@ async def _connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWr
     try:
         sock.setblocking(False)  # noqa: FBT003 # the standard library's own signature
         _notice_death(sock)
+        _at_once(sock)
         async with asyncio.timeout(_CONNECT_LIMIT_S):
             await asyncio.get_running_loop().sock_connect(sock, (address, 22))
     except BaseException:
@@ -69,6 +71,11 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.write(chunk)
         await writer.drain()
     writer.write_eof()
+
+
+def _at_once(sock: socket.socket) -> None:
+    """Send small pieces at once. asyncio does so by itself for sockets made with their protocol's number only."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _notice_death(sock: socket.socket) -> None:
