@@ -8,7 +8,7 @@ JOBS_FOLDER/JOB_ID holds::
     started       mpiexec may have been started: it never will be again
     stdout.log    what the ranks wrote
     stderr.log
-    failed        rank, code and node of the first rank that failed: see rank_failed.py
+    failed        rank, code and node of the ranks that failed, the first one first: see rank_failed.py
     ended.json    how it ended (ended.part until then: room kept for it, against a full disk)
 
 Runs on the head, with Linux and Python's standard library only.

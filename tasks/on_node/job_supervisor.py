@@ -20,6 +20,7 @@ TERM_LIMIT_S = 2  # what is left after mpiexec's end gets this long between TERM
 SWEEPS_S = (5, 10, 20, 20, 20, 20, 20, 20)  # pauses before a lost node is tried again
 KEPT_VARIABLES = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER")
 CANCEL = signal.SIGUSR1
+CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT)
 WATCHED = (signal.SIGCHLD, CANCEL)
 IGNORED = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
@@ -146,9 +147,14 @@ def _lost(launch: Launch, lost: list[str], code: int) -> Ending:
 
 
 def _guilty(job: Job, launch: Launch, code: int) -> Ending:
-    """Tell which rank it was: by its guard's note (rank_guard.sh), or else by what mpiexec wrote on it."""
-    with suppress(FileNotFoundError, ValueError):
-        rank, rank_code, address = (job.folder / "failed").read_text().split()
+    """Tell which rank it was: by the guards' notes (rank_guard.sh), or else by what mpiexec wrote on it."""
+    with suppress(FileNotFoundError, ValueError, IndexError):
+        notes = [note.split() for note in (job.folder / "failed").read_text().splitlines()]
+        # MPICH crashes a rank whose peer went away, now and then before the peer's own guard has seen that; and ranks
+        # that are ended with the job show it by a signal too.
+        codes = [note for note in notes if int(note[1]) > 0]
+        crashed_first = -int(notes[0][1]) in CRASHES
+        rank, rank_code, address = codes[0] if codes and crashed_first else notes[0]
         node = launch["nodes"].get(address, address)
         reason = f"rank {rank} on {node} {_ended(int(rank_code))}"
         return {**_failed(reason, exit_code=code), "node": node, "rank": int(rank), "rank_code": int(rank_code)}

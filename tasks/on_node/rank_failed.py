@@ -1,6 +1,6 @@
-"""A rank's bad end: noted, and all other ranks ended.
+"""A rank's bad end: noted by whoever sees it first (``note``, or rank_guard.sh), then spread to all ranks.
 
-``rank_failed.py JOB_FOLDER CODE`` takes a code as a shell tells it: above 128 it was a signal.
+``rank_failed.py CODE`` has mpiexec end all ranks, and ends with that code itself.
 """
 
 import os
@@ -8,19 +8,13 @@ import sys
 
 
 def note(folder: str, code: int) -> None:
-    """Keep rank, code (below 0: a signal's number) and node of the first rank that fails."""
-    rank = os.environ.get("PMI_RANK", "-1")
-    part = f"{folder}/failed-{rank}"
-    node = os.environ.get("PMI_HOSTNAME") or os.uname().nodename
+    """Add a line for this rank: rank, code and node."""
+    line = f"{os.environ.get('PMI_RANK', '-1')} {code} {os.environ.get('PMI_HOSTNAME') or os.uname().nodename}\n"
     try:
-        with open(part, "w") as file:  # noqa: PTH123
-            file.write(f"{rank} {code} {node}\n")
-        try:
-            os.link(part, folder + "/failed")
-        finally:
-            os.unlink(part)  # noqa: PTH108
+        with open(folder + "/failed", "a") as file:  # noqa: PTH123
+            file.write(line)
     except OSError:
-        return  # another rank was first, or the disk is full: the end is told without it
+        return  # the disk is full: the end is told without it
 
 
 def end_job(code: int) -> None:
@@ -31,13 +25,6 @@ def end_job(code: int) -> None:
         return  # mpiexec speaks otherwise, or is ending them already
 
 
-def main(folder: str, shown: str) -> int:
-    """Note the end and spread it."""
-    code = int(shown)
-    note(folder, 128 - code if 128 < code <= 192 else code)
-    end_job(code)
-    return code
-
-
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    end_job(int(sys.argv[1]))
+    sys.exit(int(sys.argv[1]))

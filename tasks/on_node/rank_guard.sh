@@ -12,4 +12,10 @@ trap : HUP INT TERM USR1 USR2
 # its standard input would wait for ever.
 cd "$workdir" && (exec "$@" </dev/null)
 code=$?
-[ "$code" -eq 0 ] || exec "$python" -I -S "${0%/*}/rank_failed.py" "$folder" "$code"
+[ "$code" -eq 0 ] && exit 0
+# A line for each rank that fails: rank, code (below 0: a signal's number) and node. Before anything else is started,
+# for its peers may crash a moment later, of its silence.
+noted=$code
+[ "$code" -le 128 ] || [ "$code" -gt 192 ] || noted=$((128 - code))
+{ echo "${PMI_RANK:--1} $noted ${PMI_HOSTNAME:-$(uname -n)}" >>"$folder/failed"; } 2>/dev/null
+exec "$python" -I -S "${0%/*}/rank_failed.py" "$code"
