@@ -71,8 +71,7 @@ def test_a_job_by_the_run_form(
     page.wait_for_text(f"picture-form-{str(run)[:8]}-1")
     picture = next(shown for shown in flow_runs.artifacts(run) if shown.type == "image")
     page.visit(f"/v2/artifacts/artifact/{picture.id}")
-    image = page.find("//img[starts-with(@src, 'data:image/png')]")
-    assert page.driver.execute_script("return arguments[0].naturalWidth", image) > 0
+    assert page.wait_for_picture() > 0
 
 
 @pytest.mark.parametrize("flow", FLOWS)

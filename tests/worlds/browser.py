@@ -3,11 +3,13 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import TimeoutException, WebDriverException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -27,6 +29,8 @@ OPTIONS = (
 )
 PATIENCE_S = 60
 
+T = TypeVar("T")
+
 
 class Browser:
     """One page at a time."""
@@ -43,29 +47,48 @@ class Browser:
             lambda: next((e for e in self.driver.find_elements(By.XPATH, xpath) if e.is_displayed()), None), xpath
         )
 
-    def _wait(self, look, what: str) -> WebElement:
+    def _wait(self, look: Callable[[], T | None], what: str) -> T:
         try:
-            return WebDriverWait(self.driver, PATIENCE_S, ignored_exceptions=[Exception]).until(lambda _: look())
-        except Exception as error:
+            return WebDriverWait(self.driver, PATIENCE_S, ignored_exceptions=[WebDriverException]).until(
+                lambda _: look()
+            )
+        except TimeoutException as error:
             raise AssertionError(f"not on the page: {what}\n{self.text()[:3000]}") from error
 
     def click(self, xpath: str) -> None:
-        element = self.find(xpath)
-        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
-        element.click()
+        """Click on the first element that can be seen; again where the page was drawn anew under the click."""
+
+        def clicked() -> bool:
+            self._centred(self.find(xpath)).click()
+            return True
+
+        self._wait(clicked, xpath)
 
     def fill(self, label: str, text: str) -> None:
-        """Type into the field with this label."""
-        field = self.find(f"//*[@id=//label[text()='{label}' or text()='{label} (Optional)']/@for]")
-        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", field)
-        field.send_keys(Keys.CONTROL, "a")
-        field.send_keys(text)
+        """Type into the field with this label, until it holds the text."""
+
+        def filled() -> bool:
+            field = self._centred(self.find(f"//*[@id=//label[text()='{label}' or text()='{label} (Optional)']/@for]"))
+            field.send_keys(Keys.CONTROL, "a")
+            field.send_keys(text)
+            return field.get_attribute("value") == text
+
+        self._wait(filled, label)
+
+    def _centred(self, element: WebElement) -> WebElement:
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+        return element
 
     def text(self) -> str:
         return self.driver.find_element(By.TAG_NAME, "body").text
 
     def wait_for_text(self, text: str) -> None:
         self._wait(lambda: text in self.text(), text)
+
+    def wait_for_picture(self) -> int:
+        """The width of a picture that the page carries within itself, once it is drawn."""
+        script = "const i = document.querySelector('img[src^=\"data:image/png\"]'); return i ? i.naturalWidth : 0"
+        return self._wait(lambda: int(self.driver.execute_script(script)), "a picture")
 
     def save(self, path: str) -> None:
         self.driver.save_screenshot(path)
