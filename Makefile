@@ -4,10 +4,10 @@ READY := deployments/venv.sh
 PYTHON_HERE := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down deploy test check bench lock clean
+.PHONY: help aws-world run up down deploy test check bench lock clean
 
 help:  ## Say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 run:  ## Build a four-node cluster here, run the example job on it, take all down again
 	@$(READY) && exec $(PYTHON_HERE) -m deployments.run
@@ -26,6 +26,9 @@ test:  ## Run all tests; says at the end what could not run here
 
 check:  ## Lint, format, types, import contracts
 	@$(READY) && .venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
+
+aws-world:  ## Serve the AWS test world on loopback and print the settings that point a client at it
+	@$(READY) && exec $(PYTHON_HERE) -m tests.worlds.aws
 
 bench:  ## Measure against mpiexec typed by hand; ends with OK or the goals missed
 	@$(READY) && exec $(PYTHON_HERE) -m tests.bench

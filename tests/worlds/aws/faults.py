@@ -1,0 +1,130 @@
+"""What goes wrong on purpose: errors, throttling, lost replies, closed connections, latency, stale answers."""
+
+import threading
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from werkzeug.wrappers import Response
+
+from tests.worlds.aws.call import Call, Refused
+from tests.worlds.aws.clock import Clock
+
+Kind = Literal["error", "drop", "lose_reply", "delay", "stale"]
+
+
+@dataclass
+class Fault:
+    """One thing that goes wrong.
+
+    ``error`` refuses before anything is done; ``drop`` closes the connection before anything is done; ``lose_reply``
+    does what was asked and closes the connection; ``delay`` answers ``delay_s`` later; ``stale`` answers what was true
+    ``ago`` calls of the same question earlier (nothing of it, where there were not so many).
+
+    Args:
+        kind: See above.
+        name: ``service:Operation``; ``service:*`` and ``*`` stand for more.
+        nth: The first request that it hits, counted from 1 over those that it fits.
+        times: How many requests in a row it hits; -1 for all that follow.
+        where: Parameters that the request must have, by name. A value that is a list fits when it holds the wanted one.
+        principal: Part of the ARN of who must be calling.
+        code: AWS's error code, of an ``error``.
+        message: AWS's words.
+        status: HTTP status.
+        delay_s: Of a ``delay``.
+        ago: Of a ``stale`` answer.
+    """
+
+    kind: Kind
+    name: str
+    nth: int = 1
+    times: int = 1
+    where: dict[str, Any] = field(default_factory=dict)
+    principal: str = ""
+    code: str = "InternalError"
+    message: str = "a fault of the test world"
+    status: int = 400
+    delay_s: float = 0
+    ago: int = 1
+    seen: int = 0
+
+    def hits(self, call: Call) -> bool:
+        """Count a request that it fits, and tell whether this one is hit."""
+        if not self._fits(call):
+            return False
+        self.seen += 1
+        return self.nth <= self.seen and (self.times < 0 or self.seen < self.nth + self.times)
+
+    def _fits(self, call: Call) -> bool:
+        service = call.service
+        return (
+            self.name in ("*", f"{service}:*", call.name)
+            and self.principal in call.principal.arn
+            and all(_holds(call.params.get(name), value) for name, value in self.where.items())
+        )
+
+
+def _holds(found: Any, wanted: Any) -> bool:
+    return found == wanted or (isinstance(found, list) and wanted in found)
+
+
+@dataclass
+class Bucket:
+    """A token bucket of one operation, for each account and region, as EC2 throttles."""
+
+    tokens: float
+    refill_per_s: float
+    _left: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+
+    def take(self, call: Call, clock: Clock) -> bool:
+        """Take one token; false when there is none."""
+        now, key = clock.now_s(), (call.account, call.region)
+        left, at = self._left.get(key, (self.tokens, now))
+        left = min(self.tokens, left + (now - at) * self.refill_per_s)
+        self._left[key] = (left - 1 if left >= 1 else left, now)
+        return left >= 1
+
+
+class Faults:
+    """All that goes wrong in a world at present."""
+
+    def __init__(self) -> None:
+        self.all: list[Fault] = []
+        self.buckets: dict[str, Bucket] = {}
+        self._answers: dict[str, deque[Response]] = defaultdict(lambda: deque(maxlen=20))
+        self._lock = threading.Lock()
+
+    def mend(self) -> None:
+        """Take all faults away."""
+        self.all.clear()
+        self.buckets.clear()
+
+    def hit(self, call: Call) -> list[Fault]:
+        """Return the faults that hit this request."""
+        with self._lock:
+            return [fault for fault in self.all if fault.hits(call)]
+
+    def throttle(self, call: Call, clock: Clock) -> None:
+        """Refuse a request whose bucket is empty, in the words of its service."""
+        bucket = self.buckets.get(call.name)
+        if bucket is None:
+            return
+        with self._lock:
+            has_token = bucket.take(call, clock)
+        if not has_token:
+            if call.service == "ec2":
+                raise Refused("RequestLimitExceeded", "Request limit exceeded.", 503)
+            raise Refused("ThrottlingException", "Rate exceeded", 400)
+
+    def remember(self, call: Call, response: Response) -> None:
+        """Keep an answer, to give it again when it is stale."""
+        self._answers[_question(call)].append(response)
+
+    def stale(self, call: Call, ago: int) -> Response | None:
+        """Return the answer of so many calls ago, if there were so many."""
+        answers = self._answers[_question(call)]
+        return answers[-ago] if 0 < ago <= len(answers) else None
+
+
+def _question(call: Call) -> str:
+    return f"{call.account}/{call.region}/{call.name}/{call.digest(without='')}"

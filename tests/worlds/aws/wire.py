@@ -1,0 +1,196 @@
+"""Between HTTP and documents: requests decoded, answers and errors encoded, by the service models.
+
+Moto's router, parsers and serializers, which are botocore's turned round, do the work.
+"""
+
+import io
+import json
+from typing import Any
+from urllib.parse import parse_qs
+from xml.sax.saxutils import escape
+
+from botocore.compat import HTTPHeaders
+from botocore.parsers import create_parser
+from moto.core.parse import PROTOCOL_PARSERS
+from moto.core.request import Request, determine_request_protocol
+from moto.core.routing import get_service_router
+from moto.core.serialize import get_serializer_class
+from moto.core.utils import get_service_model
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
+
+from tests.worlds.aws import models
+from tests.worlds.aws.call import Answer, Call, CannotAnswer, Refused
+
+SERVICES = {
+    "ec2": "ec2",
+    "sts": "sts",
+    "iam": "iam",
+    "s3": "s3",
+    "kms": "kms",
+    "ssm": "ssm",
+    "elasticfilesystem": "efs",
+    "servicequotas": "service-quotas",
+    "pricing": "pricing",
+    "tagging": "resourcegroupstaggingapi",
+    "secretsmanager": "secretsmanager",
+    "dynamodb": "dynamodb",
+    "logs": "logs",
+    "monitoring": "cloudwatch",
+    "cloudformation": "cloudformation",
+    "ce": "ce",
+    "sagemaker": "sagemaker",
+}
+"""boto3's name of each service in the world, by the name that its requests are signed with."""
+
+REQUEST_ID = "00000000-0000-4000-8000-{:012d}"
+
+
+def read(environ: dict[str, Any]) -> tuple[Request, bytes]:
+    """Read a request whole. Its environment can be given to another application afterwards."""
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    body = environ["wsgi.input"].read(length) if length else b""
+    environ["wsgi.input"] = io.BytesIO(body)
+    request = Request({**environ, "wsgi.input": io.BytesIO(body)})
+    request.get_data(cache=True)  # else reading a form's fields would leave nothing to check the signature of
+    return request, body
+
+
+def decode(request: Request) -> Call:
+    """Return what is asked for.
+
+    Raises:
+        CannotAnswer: No model tells this request.
+    """
+    scope = _credential_scope(request)
+    service = SERVICES.get(scope[3])
+    if service is None:
+        raise CannotAnswer(f"no service is signed for as {scope[3]!r}")
+    try:
+        operation, labels = get_service_router(service).match(request)
+    except HTTPException as error:
+        raise CannotAnswer(f"{service}: {request.method} {request.path} is no operation") from error
+    protocol = determine_request_protocol(get_service_model(service), request.content_type)
+    parameters = PROTOCOL_PARSERS[protocol](operation).parse(
+        {
+            "method": request.method,
+            "values": request.values,
+            "headers": request.headers,
+            "body": request.get_data(),
+            "url_path": request.path,
+            "url_params": labels,
+        }
+    )
+    attempt = dict(part.strip().partition("=")[::2] for part in request.headers.get("amz-sdk-request", "").split(";"))
+    return Call(
+        service=service,
+        operation=str(operation.name),
+        params=parameters,
+        region=scope[2],
+        access_key=scope[0],
+        attempt=int(attempt.get("attempt") or 1),
+        invocation=request.headers.get("amz-sdk-invocation-id", ""),
+    )
+
+
+def _credential_scope(request: Request) -> list[str]:
+    header = request.headers.get("Authorization", "")
+    if "Credential=" in header:
+        credential = header.partition("Credential=")[2].partition(",")[0]
+    else:
+        credential = parse_qs(request.query_string.decode()).get("X-Amz-Credential", [""])[0]
+    scope = credential.split("/")
+    if len(scope) != 5:
+        raise CannotAnswer(f"{request.method} {request.path} is not signed by Signature Version 4")
+    return scope
+
+
+def parse(call: Call, response: Response) -> Answer:
+    """Return the document in an answer that is no error."""
+    model = models.operation_model(call.service, call.operation)
+    parser = create_parser(_protocol(call))
+    raw = {
+        "status_code": response.status_code,
+        "headers": HTTPHeaders.from_pairs(response.headers),
+        "body": response.get_data(),
+    }
+    answer: Answer = parser.parse(raw, model.output_shape)
+    answer.pop("ResponseMetadata", None)
+    return answer
+
+
+def answer(call: Call, document: Answer, number: int) -> Response:
+    """Return a document as an HTTP answer.
+
+    Raises:
+        CannotAnswer: The service model says that AWS never answers so.
+    """
+    model = models.operation_model(call.service, call.operation)
+    wrong = models.problems(model.output_shape, document)
+    if wrong:
+        raise CannotAnswer(f"{call.name}: the world's answer is not AWS's: {'; '.join(wrong)}")
+    operation = get_service_model(call.service).operation_model(call.operation)
+    serialized = get_serializer_class(call.service, _protocol(call))(operation_model=operation).serialize(document)
+    headers = {**serialized["headers"], "x-amzn-requestid": REQUEST_ID.format(number)}
+    return Response(serialized["body"], serialized["status_code"], headers)
+
+
+def refusal(call: Call, refused: Refused, number: int) -> Response:
+    """Return a refusal as an HTTP answer, in the form that the service's protocol gives to errors.
+
+    Raises:
+        CannotAnswer: The service model says that AWS never refuses so.
+    """
+    wrong = models.unknown_code(call.service, call.operation, refused.code)
+    if wrong:
+        raise CannotAnswer(wrong)
+    return encode_error(call, refused, number)
+
+
+def encode_error(call: Call, refused: Refused, number: int) -> Response:
+    """Return an error as an HTTP answer, whatever its code: injected faults are not asked."""
+    request_id = REQUEST_ID.format(number)
+    code, message = escape(refused.code), escape(refused.message)
+    protocol = _protocol(call)
+    headers = {"x-amzn-requestid": request_id, "Content-Type": "text/xml"}
+    if protocol == "ec2":
+        body = (
+            f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>"
+            f"<RequestID>{request_id}</RequestID></Response>"
+        )
+    elif protocol == "query":
+        body = (
+            f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+            f"<RequestId>{request_id}</RequestId></ErrorResponse>"
+        )
+    elif protocol == "rest-xml":
+        body = (
+            f"<Error><Code>{code}</Code><Message>{message}</Message><RequestId>{request_id}</RequestId>"
+            "<HostId>world</HostId></Error>"
+        )
+    else:
+        body = json.dumps({"__type": refused.code, "message": refused.message, **refused.members})
+        headers["Content-Type"] = "application/x-amz-json-1.1" if protocol == "json" else "application/json"
+        headers["x-amzn-ErrorType"] = refused.code
+    return Response(body, refused.status, headers)
+
+
+def _protocol(call: Call) -> str:
+    model = models.service_model(call.service)
+    supported = model.metadata.get("protocols", [model.protocol])
+    # These name CBOR first, and their clients send JSON (measured with botocore 1.44.5).
+    return next(name for name in ("json", *supported) if name in supported and name != "smithy-rpc-v2-cbor")
+
+
+def error_of(call: Call, response: Response) -> tuple[str, str]:
+    """Return the code and words of an answer that is an error."""
+    raw = {
+        "status_code": response.status_code,
+        "headers": HTTPHeaders.from_pairs(response.headers),
+        "body": response.get_data(),
+    }
+    parsed = create_parser(_protocol(call)).parse(
+        raw, models.operation_model(call.service, call.operation).output_shape
+    )
+    error = parsed.get("Error", {})
+    return str(error.get("Code", "")), str(error.get("Message", ""))

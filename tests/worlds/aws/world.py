@@ -1,0 +1,200 @@
+"""The AWS test world: moto made strict, with a clock, faults and a record of every call.
+
+A request goes through these doors, in this order: decoded, its signature checked, faults, throttling, permissions,
+dry run, tokens seen before, rules that refuse, the answer (by a rule or by moto), rules that amend, pages, the record.
+"""
+
+import threading
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeVar
+
+from moto.backends import get_backend
+from werkzeug.wrappers import Response
+
+from tests.worlds.aws import identity, judging, paging, rules, tokens, wire
+from tests.worlds.aws.call import Answer, Call, CannotAnswer, NoReply, Refused
+from tests.worlds.aws.clock import Clock
+from tests.worlds.aws.faults import Fault, Faults
+from tests.worlds.aws.keys import KeyRing
+from tests.worlds.aws.moto_inside import Moto
+
+Kind = TypeVar("Kind")
+
+
+@dataclass
+class Record:
+    """One request, as it went. ``error`` is AWS's code, ``faults`` what was injected,
+    ``actions`` the (IAM action, resource) pairs that it needed."""
+
+    at_s: float
+    service: str
+    operation: str
+    params: dict[str, Any]
+    principal: str
+    account: str
+    region: str
+    attempt: int
+    invocation: str
+    status: int = 0
+    error: str = ""
+    faults: list[str] = field(default_factory=list)
+    actions: list[list[str]] = field(default_factory=list)
+
+
+class World:
+    """One world. Rules keep what they remember in ``of``; a reset makes a new world."""
+
+    def __init__(self, moto: Moto) -> None:
+        self.clock = Clock()
+        self.keys = KeyRing()
+        self.faults = Faults()
+        self.records: list[Record] = []
+        self.unanswered: list[str] = []
+        self.settings: dict[str, Any] = {}
+        self._moto = moto
+        self._kept: dict[type, Any] = {}
+        self._local = threading.local()
+        self._lock = threading.RLock()
+        self._numbers = 0
+
+    def of(self, kind: type[Kind]) -> Kind:
+        """Return this world's one instance of a class in which a rule remembers something."""
+        with self._lock:
+            if kind not in self._kept:
+                self._kept[kind] = kind()
+            found: Kind = self._kept[kind]
+            return found
+
+    def backend(self, call: Call, service: str = "") -> Any:
+        """Return moto's own store of a service (``""``: the call's) in the caller's account and region."""
+        name = service or call.service
+        region = "aws" if name in ("iam", "s3", "sts") else call.region
+        return get_backend(name)[call.account][region]  # type: ignore[index,call-overload]
+
+    def moto(self, call: Call) -> Answer:
+        """Return moto's answer to the request at hand, for a rule that wants to change it.
+
+        Raises:
+            Refused: Moto refused, with its code.
+        """
+        response = self._moto.answer(self._local.request, call.account)
+        self._refuse_as_moto(call, response)
+        return wire.parse(call, response)
+
+    def handle(self, environ: dict[str, Any]) -> Response:
+        """Answer a request.
+
+        Raises:
+            NoReply: The connection is to be closed without an answer.
+        """
+        request, body = wire.read(environ)
+        self._numbers += 1
+        number = self._numbers
+        try:
+            call = wire.decode(request)
+        except CannotAnswer as error:
+            return self.cannot(str(error))
+        record = Record(
+            time.time(), call.service, call.operation, call.params, "", "", call.region, call.attempt, call.invocation
+        )
+        self._local.request = (environ, body)
+        try:
+            response = self._through_the_doors(call, request, record, number)
+        except CannotAnswer as error:
+            response = self.cannot(f"{call.name}: {error}")
+        except NoReply:
+            record.error = "no reply"
+            raise
+        finally:
+            self.records.append(record)
+        record.status = response.status_code
+        return response
+
+    def _through_the_doors(self, call: Call, request: Any, record: Record, number: int) -> Response:
+        late: list[Fault] = []
+        try:
+            identity.authenticate(self, call, request)
+            record.principal, record.account = call.principal.arn, call.principal.account
+            late = self._early_faults(call, record)
+            self.faults.throttle(call, self.clock)
+            record.actions = [list(need) for need in judging.authorise(self, call)]
+            _end_dry_run(call)
+            with self._lock:
+                response = self._answer(call, number)
+        except Refused as refused:
+            record.error = refused.code
+            injected = bool(record.faults) and refused.message.startswith("a fault")
+            response = (wire.encode_error if injected else wire.refusal)(call, refused, number)
+        return self._late_faults(call, response, late)
+
+    def _answer(self, call: Call, number: int) -> Response:
+        seen = tokens.seen_before(self, call)
+        if seen is not None:
+            return seen
+        for refuse in rules.REFUSALS[call.name]:
+            refuse(self, call)
+        page = paging.next_page(self, call)
+        if page is not None:
+            return wire.answer(call, page, number)
+        response = self._made(call, number)
+        tokens.remember(self, call, response)
+        return response
+
+    def _made(self, call: Call, number: int) -> Response:
+        make, amendments = rules.MAKERS.get(call.name), rules.AMENDMENTS[call.name]
+        if make is None and not amendments and not paging.is_paged(call):
+            response = self._moto.answer(self._local.request, call.account)
+            self._refuse_as_moto(call, response)
+            return response
+        document = make(self, call) if make else self.moto(call)
+        for amend in amendments:
+            amend(self, call, document)
+        return wire.answer(call, paging.first_page(self, call, document), number)
+
+    def _refuse_as_moto(self, call: Call, response: Response) -> None:
+        if response.status_code < 300 or response.status_code == 304:
+            return
+        if response.status_code >= 500 or response.mimetype == "text/html":
+            text = response.get_data(as_text=True)
+            raise CannotAnswer(f"moto has no answer ({response.status_code}: {text[:300]!r})")
+        code, message = wire.error_of(call, response)
+        raise Refused(code, message, response.status_code)
+
+    def _early_faults(self, call: Call, record: Record) -> list[Fault]:
+        late = []
+        for fault in self.faults.hit(call):
+            record.faults.append(fault.kind)
+            if fault.kind == "delay":
+                time.sleep(fault.delay_s)
+            elif fault.kind == "drop":
+                raise NoReply
+            elif fault.kind == "error":
+                raise Refused(fault.code, f"a fault: {fault.message}", fault.status)
+            else:
+                late.append(fault)
+        return late
+
+    def _late_faults(self, call: Call, response: Response, late: list[Fault]) -> Response:
+        told = response
+        for fault in late:
+            if fault.kind == "lose_reply":
+                raise NoReply
+            told = self.faults.stale(call, fault.ago) or told
+        if response.status_code < 300:
+            self.faults.remember(call, response)
+        return told
+
+    def cannot(self, what: str) -> Response:
+        """Remember that the world had no answer, and return what the client gets instead."""
+        self.unanswered.append(what)
+        return Response(f"The AWS test world cannot answer: {what}\n", 501, {"Content-Type": "text/plain"})
+
+    def calls(self) -> list[dict[str, Any]]:
+        """Return the record of all requests."""
+        return [asdict(record) for record in list(self.records)]
+
+
+def _end_dry_run(call: Call) -> None:
+    if call.params.get("DryRun"):
+        raise Refused("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)

@@ -1,0 +1,106 @@
+"""The AWS test world as tests use it: a process of its own, its clients, its clock, its faults, its record."""
+
+import json
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from tests.worlds.aws.__main__ import CUSTOMER, INSTALLATION
+from tests.worlds.aws.keys import root_key
+
+__all__ = ["CUSTOMER", "INSTALLATION", "AwsWorld", "aws_world"]
+
+ROOT = Path(__file__).parents[2]
+
+
+class AwsWorld:
+    """A running world. ``url`` is what ``AWS_ENDPOINT_URL`` takes."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def client(self, service: str, account: str = CUSTOMER, *, region: str = "us-east-1", **key: str) -> Any:
+        """Return a boto3 client of an account's root user, or of the key given in boto3's own words."""
+        root = root_key(account)
+        named = key or {"aws_access_key_id": root.access_key, "aws_secret_access_key": root.secret}
+        config = Config(s3={"addressing_style": "path"}, inject_host_prefix=False)
+        return boto3.client(service, region_name=region, endpoint_url=self.url, config=config, **named)
+
+    def environment(self, account: str = INSTALLATION) -> dict[str, str]:
+        """Return the variables that point a process's AWS clients at the world, as an account's root user."""
+        root = root_key(account)
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": root.access_key,
+            "AWS_SECRET_ACCESS_KEY": root.secret,
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+
+    def reset(self) -> None:
+        """Make a new, empty world behind the same address."""
+        self._tell("reset")
+
+    def advance(self, seconds: float) -> None:
+        """Push the world's clock on."""
+        self._tell("advance", seconds=seconds)
+
+    def speed(self, speed: float) -> None:
+        """Let the world's time run at this speed; 0 stops it."""
+        self._tell("speed", speed=speed)
+
+    def fault(self, kind: str, name: str, **told: Any) -> None:
+        """Let something go wrong; see ``tests.worlds.aws.faults.Fault`` for the words."""
+        self._tell("fault", kind=kind, name=name, **told)
+
+    def throttle(self, name: str, *, tokens: float, refill_per_s: float) -> None:
+        """Give an operation a token bucket."""
+        self._tell("throttle", name=name, tokens=tokens, refill_per_s=refill_per_s)
+
+    def mend(self) -> None:
+        """Take all faults away."""
+        self._tell("mend")
+
+    def settings(self, **told: Any) -> None:
+        """Change the world's settings, such as ``page_size``."""
+        self._tell("settings", **told)
+
+    def end_sessions(self) -> int:
+        """End all sessions of assumed roles; return how many."""
+        return int(self._tell("end_sessions"))
+
+    def calls(self, name: str = "") -> list[dict[str, Any]]:
+        """Return the record, of one ``service:Operation`` or of all."""
+        calls: list[dict[str, Any]] = self._tell("calls")
+        return [call for call in calls if name in ("", f"{call['service']}:{call['operation']}")]
+
+    def unanswered(self) -> list[str]:
+        """Return what the world could not answer; a test fails of it."""
+        found: list[str] = self._tell("unanswered")
+        return found
+
+    def _tell(self, verb: str, **told: Any) -> Any:
+        request = urllib.request.Request(f"{self.url}/_world/{verb}", json.dumps(told).encode(), method="POST")
+        with urllib.request.urlopen(request, timeout=60) as reply:
+            return json.load(reply)
+
+
+@contextmanager
+def aws_world() -> Iterator[AwsWorld]:
+    """Start a world in a process of its own; it ends with the block."""
+    command = [sys.executable, "-m", "tests.worlds.aws", "--port", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            lines = (line for line in process.stdout)
+            url = next(line.partition("=")[2].strip() for line in lines if "AWS_ENDPOINT_URL=" in line)
+            yield AwsWorld(url)
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
