@@ -18,6 +18,7 @@ from tests.worlds.aws.clock import Clock
 from tests.worlds.aws.faults import Fault, Faults
 from tests.worlds.aws.keys import KeyRing
 from tests.worlds.aws.moto_inside import Moto
+from tests.worlds.aws.rules import all as _all_rules  # noqa: F401
 
 Kind = TypeVar("Kind")
 

@@ -1,0 +1,1 @@
+"""Every file of rules: importing this one makes them known."""
