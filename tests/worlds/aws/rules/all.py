@@ -1,1 +1,5 @@
 """Every file of rules: importing this one makes them known."""
+# ruff: noqa: F401
+
+import tests.worlds.aws.rules.instance_states
+import tests.worlds.aws.rules.passing_time

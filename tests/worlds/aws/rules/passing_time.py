@@ -1,0 +1,24 @@
+"""What time alone changes in EC2: brought up to date before each of its requests is looked at."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tests.worlds.aws import models, rules
+from tests.worlds.aws.call import Call
+
+if TYPE_CHECKING:
+    from tests.worlds.aws.world import World
+
+DUE: list[Callable[["World"], None]] = []
+"""Functions that do what the world's clock has brought about. Each may be called at any time, and again."""
+
+
+def catch_up(world: "World", _: Call | None = None) -> None:
+    """Do all that is due by the world's clock; a second call finds nothing more to do."""
+    for do in DUE:
+        do(world)
+
+
+for _operation in models.service_model("ec2").operation_names:
+    # First of all rules: the others look at what there is, and a terminated instance's interface is not.
+    rules.REFUSALS[f"ec2:{_operation}"].insert(0, catch_up)
