@@ -6,15 +6,22 @@
     +-- UserError           change what was asked
     |   +-- BadInput        a field is wrong: named, before anything is made
     |   +-- NameTaken       the name belongs to something else
+    |   |   +-- RoleExists  a role of that name that is not ours
     |   +-- NotFound        there is no such thing
     |   +-- WrongState      not in this state
     |   +-- SourceRefused   the program's source cannot be had as asked
     |       +-- SourceUnreachable  retryable
     +-- ProviderError       the place where clusters stand
-    |   +-- AccessDenied
+    |   +-- CredentialsInvalid  it does not know us: nothing was seen, nothing was done
+    |   +-- AccessDenied    it knows us, and does not allow this
     |   +-- QuotaExceeded
     |   +-- NoCapacity
     |   +-- Throttled       retryable
+    |   +-- RequestRefused  it takes what was asked for nonsense
+    |   +-- Conflict        something of that name or token is there already
+    |   +-- StillInUse      retryable: something else holds on to it
+    |   +-- PlaceUnreachable  retryable
+    |   +-- PlaceFailed     retryable: a failure of its own
     +-- RemoteError         a node did not do what it was told
     |   +-- NodeUnreachable retryable
     |   |   +-- NodeDown    the place itself says so: asking again does not help
@@ -70,6 +77,10 @@ class NameTaken(UserError):
     """The name belongs to something else. Nothing was made."""
 
 
+class RoleExists(NameTaken):
+    """A role of that name is there, and not one that we made for this account. It was left as it is."""
+
+
 class NotFound(UserError):
     """There is no such thing."""
 
@@ -92,6 +103,10 @@ class ProviderError(GroundworkError):
     """The place where clusters stand refused or failed."""
 
 
+class CredentialsInvalid(ProviderError):
+    """The place does not know us, or no longer. What is there was not seen: an empty answer is another thing."""
+
+
 class AccessDenied(ProviderError):
     """The credentials do not allow this."""
 
@@ -106,6 +121,32 @@ class NoCapacity(ProviderError):
 
 class Throttled(ProviderError):
     """Asked too often; the same call may pass later."""
+
+    retryable = True
+
+
+class RequestRefused(ProviderError):
+    """The place takes what was asked for nonsense; asking again the same way will not help."""
+
+
+class Conflict(ProviderError):
+    """Something is in the way: a thing of that name, a change under way, a token used for something else."""
+
+
+class StillInUse(ProviderError):
+    """Something else holds on to it; the same call may pass when that is gone."""
+
+    retryable = True
+
+
+class PlaceUnreachable(ProviderError):
+    """The place does not answer: whether the call was done is not known."""
+
+    retryable = True
+
+
+class PlaceFailed(ProviderError):
+    """The place failed by itself; the same call may pass later."""
 
     retryable = True
 

@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 MOST_NODES = 200
 """Nodes in one cluster at most. The local provider numbers them in one /24 network."""
@@ -48,6 +48,36 @@ Environment = Annotated[
     # Else the form's schema lets names of any other shape pass: it says nothing of them.
     dict[VariableName, VariableValue], Field(json_schema_extra={"additionalProperties": False})
 ]
+
+AwsAccountId = Annotated[
+    # A command line's `-p account_id=...` reads bare digits as a number and refuses them; with dashes they are a text.
+    str, Field(pattern=r"^[0-9]{4}-?[0-9]{4}-?[0-9]{4}$"), AfterValidator(lambda text: text.replace("-", ""))
+]
+"""An AWS account's 12 digits; the dashes that AWS's console shows may be there, and are taken out."""
+
+_ROLE_NAME = r"[A-Za-z0-9_+=,.@\-]{1,64}"
+_ROLE_ARN = rf"arn:aws(-cn|-us-gov)?:iam::[0-9]{{12}}:role/([!-~]{{1,510}}/)?{_ROLE_NAME}"
+_VPC_ID = r"vpc-([0-9a-f]{8}|[0-9a-f]{17})"
+
+RoleName = Annotated[str, Field(pattern=rf"^{_ROLE_NAME}$")]
+"""A role's name, as IAM takes it (IAM User Guide, "IAM and AWS STS quotas")."""
+
+RoleArn = Annotated[str, Field(pattern=rf"^{_ROLE_ARN}$")]
+RoleArnOrNone = Annotated[str, Field(pattern=rf"^({_ROLE_ARN})?$")]
+"""A role's ARN; empty: no role."""
+
+Region = Annotated[str, Field(pattern=r"^[a-z]{2,4}(-[a-z]{2,10}){1,2}-[1-9][0-9]?$")]
+"""An AWS region as us-east-1; whether it exists and is on in the account, AWS says."""
+
+VpcId = Annotated[str, Field(pattern=rf"^{_VPC_ID}$")]
+VpcIdOrNone = Annotated[str, Field(pattern=rf"^({_VPC_ID})?$")]
+"""A network of the account; empty: none is named."""
+
+InstanceProfileOrNone = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@\-]{0,128}$")]
+"""An instance profile's name, not its ARN; empty: none is named."""
+
+AccountName = Name
+"""The user's own name for an account."""
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours"}
 

@@ -1,0 +1,1 @@
+"""AWS: accounts, and what is ours in them."""
