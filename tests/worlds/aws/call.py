@@ -60,9 +60,9 @@ class Call:
         """``service:Operation``, as records and rules spell it."""
         return f"{self.service}:{self.operation}"
 
-    def digest(self, *, without: str) -> str:
-        """A hash of all parameters but one: equal for equal requests."""
-        told = {name: value for name, value in self.params.items() if name != without}
+    def digest(self, *without: str) -> str:
+        """A hash of all parameters but these: equal for equal requests."""
+        told = {name: value for name, value in self.params.items() if name not in without}
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -127,4 +127,4 @@ class Faults:
 
 
 def _question(call: Call) -> str:
-    return f"{call.account}/{call.region}/{call.name}/{call.digest(without='')}"
+    return f"{call.account}/{call.region}/{call.name}/{call.digest()}"

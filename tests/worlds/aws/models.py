@@ -1,13 +1,22 @@
 """What AWS's own service models, as botocore ships them, say of a document or an error code."""
 
 import functools
-import re
-from collections.abc import Iterator
-from typing import Any
 
-from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StringShape, StructureShape
+from botocore.model import OperationModel, ServiceModel, Shape
 from botocore.session import get_session
-from botocore.validate import ParamValidator
+
+from tests.worlds.aws.shapes import problems
+
+__all__ = [
+    "code_of",
+    "error_shape",
+    "is_query_compatible",
+    "known_codes",
+    "operation_model",
+    "problems",
+    "service_model",
+    "unknown_code",
+]
 
 COMMON_CODES = frozenset(
     {
@@ -17,7 +26,15 @@ COMMON_CODES = frozenset(
         "ExpiredTokenException",
         "IncompleteSignature",
         "InternalFailure",
+        "InvalidAction",
         "InvalidClientTokenId",
+        "InvalidParameterCombination",
+        "InvalidParameterValue",
+        "MalformedQueryString",
+        "MissingAuthenticationToken",
+        "MissingParameter",
+        "NotAuthorized",
+        "OptInRequired",
         "RequestExpired",
         "ServiceUnavailable",
         "SignatureDoesNotMatch",
@@ -28,7 +45,57 @@ COMMON_CODES = frozenset(
         "ValidationException",
     }
 )
-"""Every service may answer with these; their models do not list them."""
+"""Every service may answer with these; their models do not list them ("Common Error Types" of each API reference)."""
+
+S3_CODES = frozenset(
+    {
+        "AccessDenied",
+        "BucketAlreadyExists",
+        "BucketAlreadyOwnedByYou",
+        "BucketNotEmpty",
+        "EntityTooLarge",
+        "EntityTooSmall",
+        "ExpiredToken",
+        "IllegalLocationConstraintException",
+        "InternalError",
+        "InvalidAccessKeyId",
+        "InvalidArgument",
+        "InvalidBucketName",
+        "InvalidBucketState",
+        "InvalidDigest",
+        "InvalidLocationConstraint",
+        "InvalidPart",
+        "InvalidPartOrder",
+        "InvalidRange",
+        "InvalidRequest",
+        "InvalidTag",
+        "InvalidToken",
+        "KeyTooLongError",
+        "MalformedPolicy",
+        "MalformedXML",
+        "MethodNotAllowed",
+        "NoSuchBucket",
+        "NoSuchBucketPolicy",
+        "NoSuchCORSConfiguration",
+        "NoSuchKey",
+        "NoSuchLifecycleConfiguration",
+        "NoSuchPublicAccessBlockConfiguration",
+        "NoSuchTagSet",
+        "NoSuchUpload",
+        "NoSuchVersion",
+        "NotImplemented",
+        "OperationAborted",
+        "OwnershipControlsNotFoundError",
+        "PermanentRedirect",
+        "PreconditionFailed",
+        "RequestTimeTooSkewed",
+        "ServerSideEncryptionConfigurationNotFoundError",
+        "SignatureDoesNotMatch",
+        "SlowDown",
+        "TooManyBuckets",
+    }
+)
+"""S3's codes ("Error responses" in its API reference): its model lists few of them, and few by operation."""
 
 
 @functools.cache
@@ -43,80 +110,35 @@ def operation_model(service: str, operation: str) -> OperationModel:
     return service_model(service).operation_model(operation)
 
 
-def problems(shape: Shape | None, document: Any) -> list[str]:
-    """Say what is wrong with a document of a shape; botocore itself does not look at enums, patterns and lengths."""
-    if shape is None:
-        return [] if not document else [f"this operation answers nothing, not {sorted(document)}"]
-    report = ParamValidator().validate(document, shape)
-    return [*([report.generate_report()] if report.has_errors() else []), *_bounds(shape, document, shape.name)]
+@functools.cache
+def known_codes(service: str, operation: str) -> frozenset[str]:
+    """Return the error codes that an operation may answer with; empty where the model lists none."""
+    if service == "s3":
+        return S3_CODES | {"404", "403", "412", "304"}  # an answer to HEAD has no body: its code is the status
+    found = {code_of(shape) for shape in operation_model(service, operation).error_shapes}
+    return frozenset(found | COMMON_CODES) if found else frozenset()
 
 
 def unknown_code(service: str, operation: str, code: str) -> str:
     """Say that a service's model knows no such error of an operation; empty where it does, or lists no errors."""
-    shapes = operation_model(service, operation).error_shapes
-    known = {shape.metadata.get("error", {}).get("code") or shape.name for shape in shapes}
-    if not known or code in known | COMMON_CODES:
+    known = known_codes(service, operation)
+    if not known or code in known:
         return ""
-    return f"{service}:{operation} knows no error {code}, but {', '.join(sorted(known))}"
+    return f"{service}:{operation} knows no error {code}, but {', '.join(sorted(known - COMMON_CODES))}"
 
 
-def _bounds(shape: Shape, value: Any, where: str) -> Iterator[str]:
-    for kind, look in _LOOKS:
-        if isinstance(shape, kind):
-            yield from look(shape, value, where)
-            return
-    yield from _text(shape, value, where) if isinstance(value, str) else _number(shape, value, where)
+def code_of(shape: Shape) -> str:
+    """Return the code with which an error's shape goes over the wire: IAM's are not named as their shapes."""
+    return str(shape.metadata.get("error", {}).get("code") or shape.name)
 
 
-def _structure(shape: Any, value: Any, where: str) -> Iterator[str]:
-    for name, member in shape.members.items():
-        if isinstance(value, dict) and value.get(name) is not None:
-            yield from _bounds(member, value[name], f"{where}.{name}")
+def error_shape(service: str, operation: str, code: str) -> Shape | None:
+    """Return the shape of an error of an operation; None where the model does not list it."""
+    shapes = operation_model(service, operation).error_shapes
+    return next((shape for shape in shapes if code_of(shape) == code), None)
 
 
-def _list(shape: Any, value: Any, where: str) -> Iterator[str]:
-    yield from _length(shape, value, where)
-    for index, item in enumerate(value):
-        yield from _bounds(shape.member, item, f"{where}[{index}]")
-
-
-def _map(shape: Any, value: Any, where: str) -> Iterator[str]:
-    for key, item in value.items():
-        yield from _bounds(shape.key, key, f"{where} key")
-        yield from _bounds(shape.value, item, f"{where}.{key}")
-
-
-_LOOKS = ((StructureShape, _structure), (ListShape, _list), (MapShape, _map))
-
-
-def _text(shape: Shape, value: str, where: str) -> Iterator[str]:
-    enum = shape.enum if isinstance(shape, StringShape) else []
-    if enum and value not in enum:
-        yield f"{where}: {value!r} is none of {', '.join(enum)}"
-    pattern = shape.metadata.get("pattern")
-    if pattern and not _matches(pattern, value):
-        yield f"{where}: {value!r} does not match {pattern}"
-    yield from _length(shape, value, where)
-
-
-def _length(shape: Shape, value: str | list[Any], where: str) -> Iterator[str]:
-    least, most = shape.metadata.get("min"), shape.metadata.get("max")
-    if (least is not None and len(value) < least) or (most is not None and len(value) > most):
-        yield f"{where}: its length {len(value)} is outside {least} to {most}"
-
-
-def _number(shape: Shape, value: Any, where: str) -> Iterator[str]:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return
-    least, most = shape.metadata.get("min"), shape.metadata.get("max")
-    if (least is not None and value < least) or (most is not None and value > most):
-        yield f"{where}: {value} is outside {least} to {most}"
-
-
-def _matches(pattern: str, value: str) -> bool:
-    python = pattern.replace(r"\p{L}", r"[^\W\d_]").replace(r"\p{Z}", r"\s").replace(r"\p{N}", r"\d")
-    try:
-        # AWS's patterns are Java's; those that Python does not read say nothing here.
-        return re.search(python, value) is not None
-    except re.error:
-        return True
+@functools.cache
+def is_query_compatible(service: str) -> bool:
+    """Tell whether a JSON service keeps its older query codes, in a header of their own (CloudWatch does)."""
+    return "awsQueryCompatible" in service_model(service).metadata

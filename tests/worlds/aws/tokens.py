@@ -32,7 +32,7 @@ def seen_before(world: "World", call: Call) -> Response | None:
     if known is None:
         return None
     digest, response = known
-    if digest != call.digest(without=member):
+    if digest != call.digest(member):
         text = "The client token you have provided is associated with a resource that was made by another request"
         raise Refused("IdempotentParameterMismatch", text, 400)
     return response
@@ -42,7 +42,7 @@ def remember(world: "World", call: Call, response: Response) -> None:
     """Keep the answer to a request that has a token."""
     member = _member(call)
     if member and response.status_code < 300:
-        world.of(Tokens).answers[_key(call, member)] = (call.digest(without=member), response)
+        world.of(Tokens).answers[_key(call, member)] = (call.digest(member), response)
 
 
 def _key(call: Call, member: str) -> tuple[str, str, str, str]:

@@ -3,14 +3,16 @@
 Moto's router, parsers and serializers, which are botocore's turned round, do the work.
 """
 
+import functools
 import io
 import json
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote, urlencode
 from xml.sax.saxutils import escape
 
 from botocore.compat import HTTPHeaders
 from botocore.parsers import create_parser
+from botocore.serialize import create_serializer
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import Request, determine_request_protocol
 from moto.core.routing import get_service_router
@@ -21,6 +23,7 @@ from werkzeug.wrappers import Response
 
 from tests.worlds.aws import models
 from tests.worlds.aws.call import Answer, Call, CannotAnswer, Refused
+from tests.worlds.aws.moto_is_off import moto_is_off
 
 SERVICES = {
     "ec2": "ec2",
@@ -108,7 +111,7 @@ def _credential_scope(request: Request) -> list[str]:
 def parse(call: Call, response: Response) -> Answer:
     """Return the document in an answer that is no error."""
     model = models.operation_model(call.service, call.operation)
-    parser = create_parser(_protocol(call))
+    parser = create_parser(protocol_of(call.service))
     raw = {
         "status_code": response.status_code,
         "headers": HTTPHeaders.from_pairs(response.headers),
@@ -119,20 +122,57 @@ def parse(call: Call, response: Response) -> Answer:
     return answer
 
 
+def rewritten(environ: dict[str, Any], call: Call, params: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """Return a request like the one at hand, with other parameters. Its signature is not one any more."""
+    model = models.operation_model(call.service, call.operation)
+    serializer = create_serializer(protocol_of(call.service), include_validation=False)
+    told = serializer.serialize_to_request(params, model)
+    body = told["body"]
+    if isinstance(body, dict):
+        body = urlencode(body, doseq=True)
+    body = body.encode() if isinstance(body, str) else body or b""
+    query = (
+        told["query_string"] if isinstance(told["query_string"], str) else urlencode(told["query_string"], doseq=True)
+    )
+    path, _, fixed = told["url_path"].partition("?")
+    asked = "&".join(part for part in (fixed, query) if part)
+    changed = {
+        "REQUEST_METHOD": told["method"],
+        "PATH_INFO": unquote(path),
+        "QUERY_STRING": asked,
+        "RAW_URI": f"{path}?{asked}" if asked else path,
+        "REQUEST_URI": f"{path}?{asked}" if asked else path,
+        "CONTENT_LENGTH": str(len(body)),
+    }
+    named = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in told["headers"].items()}
+    return {**environ, **named, **changed}, body
+
+
 def answer(call: Call, document: Answer, number: int) -> Response:
     """Return a document as an HTTP answer.
 
     Raises:
         CannotAnswer: The service model says that AWS never answers so.
     """
-    model = models.operation_model(call.service, call.operation)
-    wrong = models.problems(model.output_shape, document)
-    if wrong:
-        raise CannotAnswer(f"{call.name}: the world's answer is not AWS's: {'; '.join(wrong)}")
+    check(call, document, "the world's")
     operation = get_service_model(call.service).operation_model(call.operation)
-    serialized = get_serializer_class(call.service, _protocol(call))(operation_model=operation).serialize(document)
+    serialized = get_serializer_class(call.service, protocol_of(call.service))(operation_model=operation).serialize(
+        document
+    )
     headers = {**serialized["headers"], "x-amzn-requestid": REQUEST_ID.format(number)}
     return Response(serialized["body"], serialized["status_code"], headers)
+
+
+def check(call: Call, document: Answer, whose: str) -> None:
+    """Look at an answer through the service's model.
+
+    Raises:
+        CannotAnswer: The service model says that AWS never answers so.
+    """
+    shape = models.operation_model(call.service, call.operation).output_shape
+    wrong = [what for what in models.problems(shape, document) if not moto_is_off(call.name, what)]
+    if wrong:
+        raise CannotAnswer(f"{whose} answer is not AWS's: {'; '.join(wrong)}")
 
 
 def refusal(call: Call, refused: Refused, number: int) -> Response:
@@ -144,41 +184,52 @@ def refusal(call: Call, refused: Refused, number: int) -> Response:
     wrong = models.unknown_code(call.service, call.operation, refused.code)
     if wrong:
         raise CannotAnswer(wrong)
+    shape = models.error_shape(call.service, call.operation, refused.code)
+    faulty = models.problems(shape, _error_document(call, refused)) if shape else []
+    if faulty:
+        raise CannotAnswer(f"the world's refusal is not AWS's: {'; '.join(faulty)}")
     return encode_error(call, refused, number)
 
 
 def encode_error(call: Call, refused: Refused, number: int) -> Response:
     """Return an error as an HTTP answer, whatever its code: injected faults are not asked."""
     request_id = REQUEST_ID.format(number)
-    code, message = escape(refused.code), escape(refused.message)
-    protocol = _protocol(call)
+    protocol = protocol_of(call.service)
     headers = {"x-amzn-requestid": request_id, "Content-Type": "text/xml"}
-    if protocol == "ec2":
-        body = (
-            f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>"
-            f"<RequestID>{request_id}</RequestID></Response>"
-        )
-    elif protocol == "query":
-        body = (
-            f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
-            f"<RequestId>{request_id}</RequestId></ErrorResponse>"
-        )
-    elif protocol == "rest-xml":
-        body = (
-            f"<Error><Code>{code}</Code><Message>{message}</Message><RequestId>{request_id}</RequestId>"
-            "<HostId>world</HostId></Error>"
-        )
+    told = f"<Code>{escape(refused.code)}</Code><Message>{escape(refused.message)}</Message>"
+    if protocol in _XML_ERRORS:
+        body = _XML_ERRORS[protocol].format(told=told, id=request_id)
+        headers |= {"x-amz-request-id": request_id, "x-amz-id-2": "world"} if call.service == "s3" else {}
     else:
-        body = json.dumps({"__type": refused.code, "message": refused.message, **refused.members})
+        body = json.dumps({"__type": refused.code, **_error_document(call, refused)}, default=str)
         headers["Content-Type"] = "application/x-amz-json-1.1" if protocol == "json" else "application/json"
         headers["x-amzn-ErrorType"] = refused.code
+        if models.is_query_compatible(call.service):
+            headers["x-amzn-query-error"] = f"{refused.code};Sender"
     return Response(body, refused.status, headers)
 
 
-def _protocol(call: Call) -> str:
-    model = models.service_model(call.service)
+def _error_document(call: Call, refused: Refused) -> Answer:
+    """The members of an error: its words are called message or Message, and EFS tells the code among them."""
+    shape = models.error_shape(call.service, call.operation, refused.code)
+    names = shape.members if shape else {"message": None}
+    own = {"message": refused.message, "Message": refused.message, "ErrorCode": refused.code}
+    return {**{name: text for name, text in own.items() if name in names}, **refused.members}
+
+
+_XML_ERRORS = {
+    "ec2": "<Response><Errors><Error>{told}</Error></Errors><RequestID>{id}</RequestID></Response>",
+    "query": "<ErrorResponse><Error><Type>Sender</Type>{told}</Error><RequestId>{id}</RequestId></ErrorResponse>",
+    "rest-xml": "<Error>{told}<RequestId>{id}</RequestId><HostId>world</HostId></Error>",
+}
+
+
+@functools.cache
+def protocol_of(service: str) -> str:
+    """Return the protocol that boto3's clients speak to a service."""
+    model = models.service_model(service)
     supported = model.metadata.get("protocols", [model.protocol])
-    # These name CBOR first, and their clients send JSON (measured with botocore 1.44.5).
+    # Some name CBOR first, and their clients send JSON (measured with botocore 1.43.117).
     return next(name for name in ("json", *supported) if name in supported and name != "smithy-rpc-v2-cbor")
 
 
@@ -189,7 +240,7 @@ def error_of(call: Call, response: Response) -> tuple[str, str]:
         "headers": HTTPHeaders.from_pairs(response.headers),
         "body": response.get_data(),
     }
-    parsed = create_parser(_protocol(call)).parse(
+    parsed = create_parser(protocol_of(call.service)).parse(
         raw, models.operation_model(call.service, call.operation).output_shape
     )
     error = parsed.get("Error", {})

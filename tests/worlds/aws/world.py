@@ -73,13 +73,24 @@ class World:
         region = "aws" if name in ("iam", "s3", "sts") else call.region
         return get_backend(name)[call.account][region]  # type: ignore[index,call-overload]
 
-    def moto(self, call: Call) -> Answer:
-        """Return moto's answer to the request at hand, for a rule that wants to change it.
+    def moto(self, call: Call, **changed: Any) -> Answer:
+        """Return moto's answer to the request at hand, for a rule that wants to change it; a list is told whole.
+
+        Args:
+            call: The request.
+            changed: Parameters that moto shall get instead; None takes one away.
 
         Raises:
             Refused: Moto refused, with its code.
         """
-        response = self._moto.answer(self._local.request, call.account)
+        return paging.whole(call, lambda pages: self._ask_moto(call, {**changed, **pages}))
+
+    def _ask_moto(self, call: Call, changed: dict[str, Any]) -> Answer:
+        request = self._local.request
+        if changed:
+            params = {name: value for name, value in {**call.params, **changed}.items() if value is not None}
+            request = wire.rewritten(request[0], call, params)
+        response = self._moto.answer(request, call.account)
         self._refuse_as_moto(call, response)
         return wire.parse(call, response)
 
@@ -147,6 +158,7 @@ class World:
         if make is None and not amendments and not paging.is_paged(call):
             response = self._moto.answer(self._local.request, call.account)
             self._refuse_as_moto(call, response)
+            wire.check(call, wire.parse(call, response), "moto's")
             return response
         document = make(self, call) if make else self.moto(call)
         for amend in amendments:
