@@ -1,10 +1,12 @@
 """The AWS test world as tests use it: a process of its own, its clients, its clock, its faults, its record."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -92,15 +94,18 @@ class AwsWorld:
 
 
 @contextmanager
-def aws_world() -> Iterator[AwsWorld]:
-    """Start a world in a process of its own; it ends with the block."""
-    command = [sys.executable, "-m", "tests.worlds.aws", "--port", "0"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+def aws_world(command: Sequence[str] = (sys.executable, "-m", "tests.worlds.aws")) -> Iterator[AwsWorld]:
+    """Start a world in a process of its own, on any free port; it ends with the block."""
+    environment = os.environ | {"AWS_WORLD_PORT": "0"}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         try:
             assert process.stdout is not None
             lines = (line for line in process.stdout)
             url = next(line.partition("=")[2].strip() for line in lines if "AWS_ENDPOINT_URL=" in line)
             yield AwsWorld(url)
         finally:
-            process.terminate()
+            # The whole session: `make` would leave the world alone behind it.
+            os.killpg(process.pid, signal.SIGTERM)
             process.wait(timeout=30)

@@ -1,6 +1,6 @@
 """``make aws-world``: the AWS test world for a person, on loopback, until Ctrl-C."""
 
-import argparse
+import os
 import signal
 
 from tests.worlds.aws.keys import root_key
@@ -10,19 +10,21 @@ INSTALLATION = "111111111111"
 """The account whose identity the Prefect worker has."""
 CUSTOMER = "222222222222"
 """The account that a team connects."""
+DEFAULT_PORT = 4580
+"""``AWS_WORLD_PORT`` chooses another; 0 takes any that is free."""
 
 
 def main() -> None:
     """Serve the world, and print the settings that point a client at it."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--port", type=int, default=4580)
-    server = Server(options.parse_args().port)
+    ends = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # before threads are made, which would die of them
+    server = Server(int(os.environ.get("AWS_WORLD_PORT") or DEFAULT_PORT))
     server.start()
     print("The AWS test world is up. In a terminal:", *settings(server.url, INSTALLATION), sep="\n", flush=True)
     print(
         f"The team's account {CUSTOMER} has the same, with", *settings(server.url, CUSTOMER)[1:3], sep="\n", flush=True
     )
-    signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    signal.sigwait(ends)
     server.close()
 
 
