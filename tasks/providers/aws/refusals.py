@@ -1,0 +1,166 @@
+"""AWS's refusals in human words: from botocore's exceptions to one of our errors, in one line.
+
+A line says where, what, AWS's own code, request id and words, and what to try.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
+
+from blocks import errors
+from blocks.errors import GroundworkError
+from tasks.providers.aws.refusal_codes import BROKEN, NONSENSE, UNKNOWN, Meaning, meaning_of
+
+ENCODED = re.compile(r"[Ee]ncoded authorization failure message: ?([A-Za-z0-9_=+/.-]+)")
+"""How EC2 encloses the reason of a refusal, for those who may decode it."""
+
+_MOST_WORDS = 400
+
+
+class _Said(NamedTuple):
+    """What AWS said, and to which call."""
+
+    code: str
+    words: str
+    request_id: str
+    status: int
+    operation: str
+    decoded: str = ""
+
+
+@contextmanager
+def translated(where: str) -> Iterator[None]:
+    """Let what is called inside raise our errors instead of botocore's.
+
+    Args:
+        where: What is being done, or to what, for the message.
+
+    Raises:
+        GroundworkError: One of the tree's errors; those that are ours already pass as they are.
+    """
+    try:
+        yield
+    except (boto.ClientError, boto.BotoCoreError, ResponseParserError) as error:
+        raise translate(error, where) from error
+
+
+def translate(error: Exception, where: str) -> GroundworkError:
+    """Return the error of ours that an exception of botocore stands for."""
+    if isinstance(error, boto.ClientError):
+        return _refusal(_said(error.response, error.operation_name), where)
+    if isinstance(error, boto.WaiterError):
+        return _end_of_waiting(error, where)
+    for kinds, meaning in _OUTSIDE:
+        if isinstance(error, kinds):
+            return meaning.kind(f"{meaning.what} ({_short(str(error))})", where=where, advice=meaning.advice)
+    return UNKNOWN.kind(f"the AWS client failed ({_short(str(error))})", where=where)
+
+
+def code_of(error: boto.ClientError) -> str:
+    """Return AWS's own code of a refusal."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _said(response: Any, operation: str) -> _Said:
+    error, about = response.get("Error", {}), response.get("ResponseMetadata", {})
+    return _Said(
+        str(error.get("Code", "")),
+        str(error.get("Message") or ""),
+        str(about.get("RequestId", "")),
+        int(about.get("HTTPStatusCode", 0)),
+        operation,
+        str(error.get("Decoded", "")),
+    )
+
+
+def _refusal(said: _Said, where: str) -> GroundworkError:
+    meaning = meaning_of(said.code, said.words, said.status)
+    what, advice = meaning.what, meaning.advice
+    if meaning.kind is errors.AccessDenied:
+        what, advice = _denial(said)
+    request = f", request {said.request_id}" if said.request_id else ""
+    words = _short(ENCODED.sub("", said.words).strip(" :"))
+    told = f"{said.code}{request}" + (f": {words}" if words else "")
+    return meaning.kind(f"{what} ({said.operation}: {told})", where=where, advice=advice)
+
+
+def _denial(said: _Said) -> tuple[str, str]:
+    """Return what was denied and what to try; by the decoded reason, else by AWS's words."""
+    if said.operation == "AssumeRole":
+        return "the role cannot be assumed", (
+            "AWS answers the same for a role that does not exist, another external id, a trust in another account, and "
+            "for the first seconds of a new role; show-aws-onboarding shows the trust policy."
+        )
+    if said.decoded:
+        return _decoded(said.decoded)
+    action = re.search(r"not authorized to perform: ([\w-]+:\w+)(?: on resource: (\S+))?", said.words)
+    what = f"not allowed: {action[1]}" + (f" on {action[2]}" if action[2] else "") if action else "not allowed"
+    if said.code == "OptInRequired":
+        return what, "Enable the service or the region in the account, then try again."
+    if "service control policy" in said.words or "explicit deny" in said.words:
+        return f"{what}, by an explicit deny", "Ask whoever manages the account or its organisation."
+    advice = (
+        f"Let the policy allow {action[1] if action else said.operation}; verify-account names all that is missing."
+    )
+    if ENCODED.search(said.words):
+        advice += " AWS's reason is encoded: sts:DecodeAuthorizationMessage must be allowed for us to read it."
+    return what, advice
+
+
+def _decoded(document: str) -> tuple[str, str]:
+    """Return what a decoded authorization message says (STS API Reference, "DecodeAuthorizationMessage")."""
+    told = json.loads(document)
+    context = told.get("context", {})
+    action, resource = context.get("action", "the action"), context.get("resource", "")
+    what = f"not allowed: {action}" + (f" on {resource}" if resource else "")
+    if told.get("explicitDeny"):
+        return f"{what}, by an explicit deny", "Ask whoever manages the account or its organisation."
+    return what, f"Let the policy allow {action}; verify-account names all that is missing."
+
+
+def _end_of_waiting(error: boto.WaiterError, where: str) -> GroundworkError:
+    last = error.last_response
+    if isinstance(last, dict) and last.get("Error"):
+        return _refusal(_said(last, str(error.kwargs.get("name", ""))), where)
+    return errors.TimedOut(_short(str(error)), where=where, advice="Run it again: it goes on where this one ended.")
+
+
+def _short(words: str) -> str:
+    line = " ".join(words.split())
+    return line if len(line) <= _MOST_WORDS else line[:_MOST_WORDS] + " ..."
+
+
+_NOBODY = Meaning(
+    errors.CredentialsInvalid,
+    "this process has no AWS credentials",
+    "Give the Prefect worker an AWS identity: an instance role, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+)
+_UNREACHABLE = Meaning(
+    errors.PlaceUnreachable,
+    "AWS does not answer",
+    "Check the network and proxy of the Prefect worker's machine, the region, and AWS_ENDPOINT_URL if it is set.",
+)
+_OUTSIDE: tuple[tuple[tuple[type[Exception], ...], Meaning], ...] = (
+    (
+        (
+            boto.NoCredentialsError,
+            boto.PartialCredentialsError,
+            boto.CredentialRetrievalError,
+            boto.MetadataRetrievalError,
+            boto.ProfileNotFound,
+            boto.SSOError,
+            boto.TokenRetrievalError,
+            boto.NoAuthTokenError,
+        ),
+        _NOBODY,
+    ),
+    ((boto.HTTPClientError, boto.IncompleteReadError), _UNREACHABLE),
+    ((boto.ParamValidationError, boto.InvalidRegionError, boto.UnknownServiceError), NONSENSE),
+    ((ResponseParserError,), BROKEN),
+)
+"""What went wrong before AWS answered, or instead."""
