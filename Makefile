@@ -4,10 +4,10 @@ READY := deployments/venv.sh
 PYTHON_HERE := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help aws-world run up down deploy test check bench lock clean
+.PHONY: help aws-world run up down deploy rotate-key test check bench lock clean
 
 help:  ## Say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 run:  ## Build a four-node cluster here, run the example job on it, take all down again
 	@$(READY) && exec $(PYTHON_HERE) -m deployments.run
@@ -20,6 +20,9 @@ down:  ## Close it; clusters stay as they are
 
 deploy:  ## Register with the Prefect server that PREFECT_API_URL names
 	@$(READY) && exec $(PYTHON_HERE) -m deployments.register
+
+rotate-key:  ## Encrypt the house's secrets with a new key; an open house is closed and opened again
+	@$(READY) && exec $(PYTHON_HERE) -m deployments.rotate_key
 
 test:  ## Run all tests; says at the end what could not run here
 	@$(READY) && exec $(PYTHON_HERE) -m pytest

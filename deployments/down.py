@@ -19,13 +19,18 @@ def close_house() -> bool:
     """Close the house, within limits, whatever state it is in. Tells whether there was anything to close."""
     place = standing(house())
     with one_at_a_time(place):
-        server, worker = server_of(place), worker_of(place)
-        was_open = server.find() is not None or worker.find() is not None
-        if worker.find() is not None:
-            _cancel_runs(place)
-        worker.end(limit_s=30)
-        _end_stray_runs(place)
-        server.end(limit_s=20)
+        return close(place)
+
+
+def close(place: House) -> bool:
+    """Do what ``close_house`` does, for a caller who holds ``one_at_a_time``."""
+    server, worker = server_of(place), worker_of(place)
+    was_open = server.find() is not None or worker.find() is not None
+    if worker.find() is not None:
+        _cancel_runs(place)
+    worker.end(limit_s=30)
+    _end_stray_runs(place)
+    server.end(limit_s=20)
     return was_open
 
 

@@ -18,7 +18,9 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.settings import encryption_key, house
+from deployments.key_change import settled_key
+from deployments.key_file import only_user
+from deployments.settings import house
 
 LOGOS = Path(__file__).parent / "logos"
 
@@ -97,9 +99,10 @@ def main() -> None:
     """Serve until told to end."""
     place = house()
     let_writers_wait()
-    # Not through the environment of the process: others of this user could read it there.
-    os.environ["PREFECT_SERVER_ENCRYPTION_KEY"] = encryption_key(place)
-    uvicorn.run(app(), host="127.0.0.1", port=place.port, log_level="warning", timeout_graceful_shutdown=5)
+    with only_user(place):
+        # Not through the environment of the process: others of this user could read it there.
+        os.environ["PREFECT_SERVER_ENCRYPTION_KEY"] = settled_key(place)
+        uvicorn.run(app(), host="127.0.0.1", port=place.port, log_level="warning", timeout_graceful_shutdown=5)
 
 
 if __name__ == "__main__":

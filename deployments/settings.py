@@ -4,8 +4,6 @@ Nothing here imports Prefect: its settings are read when it is first imported, s
 """
 
 import os
-import secrets
-from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,22 +113,6 @@ def server_environment(house: House) -> dict[str, str]:
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": database,
         **{name: os.environ[name] for name in NOT_FOR_CLIENTS if os.environ.get(name)},
     }
-
-
-def encryption_key(house: House) -> str:
-    """Return the key that our server encrypts secret fields with. Made once, kept beside the database, 0600.
-
-    Without it Prefect keeps its key inside the database that it encrypts (3.8.8).
-    """
-    place = house.folder / "encryption.key"
-    try:
-        descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return place.read_text().strip()
-    key = urlsafe_b64encode(secrets.token_bytes(32)).decode()
-    with os.fdopen(descriptor, "w") as file:
-        file.write(key + "\n")
-    return key
 
 
 def _is_welcome(name: str) -> bool:

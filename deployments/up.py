@@ -46,17 +46,20 @@ def one_at_a_time(place: House) -> Iterator[None]:
         yield
 
 
-def open_house() -> House:
+def open_house(asked: House | None = None) -> House:
     """Open the house, or finish opening it: what runs stays, what died is started again.
+
+    Args:
+        asked: The house, if not the one that the environment names.
 
     Raises:
         UserError: The port is taken, ``PREFECT_API_URL`` names another server.
         WrongState: It is open on another port than the one asked for.
         GroundworkError: A part ended; its last words are told.
     """
-    asked = house()
+    asked = asked or house()
     place = standing(asked)
-    _require_ours(place)
+    require_ours(place)
     if place.port != asked.port and os.environ.get("GROUNDWORK_PORT"):
         raise WrongState(
             f"it is open on port {place.port}", where="GROUNDWORK_PORT", advice="Use that one, or `make down` first."
@@ -68,14 +71,17 @@ def open_house() -> House:
     return place
 
 
-def _require_ours(place: House) -> None:
+def require_ours(
+    place: House, *, advice: str = "Use `make deploy` with it, or unset it for a server of our own."
+) -> None:
+    """Make sure that the user does not work with another Prefect server.
+
+    Raises:
+        UserError: ``PREFECT_API_URL`` names one.
+    """
     url = os.environ.get("PREFECT_API_URL", "").rstrip("/")
     if url and url not in (place.api, place.api.replace("127.0.0.1", "localhost")):
-        raise UserError(
-            f"it names another server ({url})",
-            where="PREFECT_API_URL",
-            advice="Use `make deploy` with it, or unset it for a server of our own.",
-        )
+        raise UserError(f"it names another server ({url})", where="PREFECT_API_URL", advice=advice)
 
 
 def _ensure_server(place: House) -> None:

@@ -14,8 +14,9 @@ from prefect.utilities.callables import parameter_schema
 
 from blocks.errors import BadInput
 from deployments.detached import Detached, start_time
+from deployments.key_file import encryption_keys
 from deployments.register import entrypoints
-from deployments.settings import ROOT, House, client_environment, encryption_key, house, server_environment
+from deployments.settings import ROOT, House, client_environment, house, server_environment
 
 FILE = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())
 DEPLOYMENTS: list[dict[str, Any]] = FILE["deployments"]
@@ -105,8 +106,8 @@ def test_another_prefects_settings_do_not_reach_ours(place: House, monkeypatch: 
 
 
 def test_the_encryption_key_is_made_once(place: House) -> None:
-    key = encryption_key(place)
-    assert encryption_key(place) == key
+    [key] = encryption_keys(place)
+    assert encryption_keys(place) == [key]
     assert (place.folder / "encryption.key").stat().st_mode & 0o777 == 0o600
     assert key not in str(server_environment(place))
 
