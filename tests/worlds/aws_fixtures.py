@@ -1,0 +1,37 @@
+"""The AWS world's fixtures, for each folder of tests that wants them: its conftest.py imports them."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.worlds.aws_world import INSTALLATION, AwsWorld, aws_world
+
+__all__ = ["_one_aws_world", "aws", "prefect_worker"]
+
+
+@pytest.fixture(scope="session")
+def _one_aws_world() -> Iterator[AwsWorld]:
+    with aws_world() as world:
+        yield world
+
+
+@pytest.fixture
+def aws(_one_aws_world: AwsWorld) -> Iterator[AwsWorld]:
+    """An empty world; the test fails if it was asked for what it cannot answer."""
+    _one_aws_world.reset()
+    yield _one_aws_world
+    assert _one_aws_world.unanswered() == []
+
+
+@pytest.fixture
+def prefect_worker(aws: AwsWorld, monkeypatch: pytest.MonkeyPatch) -> AwsWorld:
+    """This process is the Prefect worker: botocore's own chain finds the installation's account, in the world."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    for name, value in aws.environment(INSTALLATION).items():
+        monkeypatch.setenv(name, value)
+    return aws
