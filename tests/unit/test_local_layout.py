@@ -18,17 +18,18 @@ def place_in(folder: Path) -> Place:
 
 def test_every_node_there_can_be_has_addresses_of_its_own() -> None:
     assert layout.MOST_NODES == MOST_NODES
-    for addresses in (map(layout.inner_address, INDEXES), map(place_in(Path("/x")).loopback, INDEXES)):
+    place = place_in(Path("/x"))
+    for addresses in (map(place.inner_address, INDEXES), map(place.loopback, INDEXES)):
         found = list(addresses)
         assert len({IPv4Address(address) for address in found}) == MOST_NODES
-        assert layout.CONTROLLER not in found
-    assert len({layout.link_address(index) for index in INDEXES}) == MOST_NODES
+        assert place.controller not in found
+    assert len({place.link_address(index) for index in INDEXES}) == MOST_NODES
 
 
 def test_link_addresses_are_ours_to_give() -> None:
     """Bit 0 of the first byte: one receiver; bit 1: given by hand, not by a maker (IEEE 802)."""
     for index in INDEXES:
-        first = int(layout.link_address(index).partition(":")[0], 16)
+        first = int(place_in(Path("/x")).link_address(index).partition(":")[0], 16)
         assert first & 0b11 == 0b10
 
 

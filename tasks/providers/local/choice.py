@@ -84,7 +84,7 @@ def place_for(folder: Path, uuid: str, hosts: Hosts) -> Place:
 
 def listens_at(place: Place, tier: Tier, index: int) -> tuple[str, int]:
     """Return the address and port at which a node's own server listens."""
-    return (layout.inner_address(index), 22) if tier.has_own_network else (place.loopback(index), place.port)
+    return (place.inner_address(index), 22) if tier.has_own_network else (place.loopback(index), place.port)
 
 
 def _place(folder: Path, uuid: str, name: Hosts, *, says: str) -> Place:

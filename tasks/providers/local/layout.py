@@ -22,8 +22,6 @@ from typing import Self
 PORT = 2522
 """Where we reach a node with a network of its own."""
 
-NETWORK = "10.77.0"
-CONTROLLER = f"{NETWORK}.1"
 MOST_NODES = 200
 OWN_FILES = ("hosts", "passwd", "shadow", "group", "resolv.conf")
 """What nodes with a root folder of their own see in /etc in place of the machine's."""
@@ -31,24 +29,9 @@ OWN_FILES = ("hosts", "passwd", "shadow", "group", "resolv.conf")
 SESSION_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def name_of(index: int) -> str:
-    """Return a node's name, which is its host name where it has one."""
-    return f"node{index}"
-
-
-def inner_address(index: int) -> str:
-    """Return the address of a node in the cluster's own network."""
-    return f"{NETWORK}.{10 + index}"
-
-
-def link_address(index: int) -> str:
-    """Return a node's MAC address, made from its IP address: to the others it must be the same when it comes back."""
-    return "02:4e:" + ":".join(f"{int(part):02x}" for part in inner_address(index).split("."))
-
-
 def mark_of(uuid: str, index: int) -> str:
     """Return what every process of a node has in its environment as ``LOCAL_NODE``."""
-    return f"{uuid}/{name_of(index)}"
+    return f"{uuid}/node{index}"
 
 
 def identity() -> str:
@@ -72,6 +55,9 @@ class Place:
 
     ``tier`` is a name of ``blocks.local_machine.Hosts``, ``network`` the first three parts of the loopback
     addresses of its nodes, ``port`` where they listen there, ``says`` a line for people.
+
+    What nodes with a network of their own are called and where they stand in it is told by methods, so that a test
+    world can have nodes of other names and addresses.
     """
 
     folder: Path
@@ -132,6 +118,38 @@ class Place:
         """Return the loopback address of a node."""
         return f"{self.network}.{index}"
 
+    def name_of(self, index: int) -> str:
+        """Return a node's name, which is its host name where it has one."""
+        return f"node{index}"
+
+    def inner_address(self, index: int) -> str:
+        """Return the address of a node in the cluster's own network."""
+        return f"10.77.0.{10 + index}"
+
+    def link_address(self, index: int) -> str:
+        """Return a node's MAC address, made from its IP address: to the others it is the same when it comes back."""
+        return "02:4e:" + ":".join(f"{int(part):02x}" for part in self.inner_address(index).split("."))
+
+    @property
+    def controller(self) -> str:
+        """The address of the cluster's own network at which we stand."""
+        return "10.77.0.1"
+
+    @property
+    def inner_bits(self) -> int:
+        """How many leading bits all addresses of the cluster's own network have in common."""
+        return 24
+
+    @property
+    def foreseen(self) -> range:
+        """The indexes whose names and links are known to all nodes before there is such a node."""
+        return range(1, MOST_NODES + 1)
+
+    @property
+    def home_there(self) -> str:
+        """The home folder of all sessions, as nodes see it."""
+        return str(self.home)
+
     @property
     def since(self) -> float:
         """When the cluster was given its place, in seconds of the file system's clock."""
@@ -143,7 +161,7 @@ def environment(place: Place, index: int) -> dict[str, str]:
     return {
         "PATH": SESSION_PATH,
         "LANG": "C.UTF-8",
-        "HOME": str(place.home),
+        "HOME": place.home_there,
         "LOCAL_NODE": mark_of(place.uuid, index),
     }
 

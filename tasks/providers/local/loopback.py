@@ -64,7 +64,7 @@ class Loopback:
             dead = [index for index in indexes if index not in alive]
             if dead or (silent and time.monotonic() > deadline):
                 index = (dead or silent)[0]
-                raise NoCapacity(layout.last_line(place.node(index) / "log"), where=layout.name_of(index))
+                raise NoCapacity(layout.last_line(place.node(index) / "log"), where=place.name_of(index))
             if not silent:
                 return
             time.sleep(0.01)

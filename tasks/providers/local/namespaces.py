@@ -22,6 +22,8 @@ class Namespaces:
     port = layout.PORT
     has_own_network = True
     says = "hosts of their own"
+    keeper = "tasks.providers.local.supervisor"
+    """The module whose ``main`` keeps the nodes of a cluster."""
 
     def missing(self) -> str:
         """Return what this machine lacks for it."""
@@ -37,7 +39,7 @@ class Namespaces:
                 return
             if keeper_pid(place.control) is None:
                 tools = json.dumps([program("sshd"), program("ip")])
-                start_detached("tasks.providers.local.supervisor", [str(place.folder), tools], place=place, lock=lock)
+                start_detached(self.keeper, [str(place.folder), tools], place=place, lock=lock)
             missing = iter(sorted(set(indexes) - ask(place.control, Request("up"))))
             while some := list(itertools.islice(missing, AT_ONCE)):
                 with ExitStack() as stack:

@@ -4,7 +4,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,15 +12,24 @@ from tasks.providers.local import kernel, layout
 from tasks.providers.local.layout import Place
 
 _APART = kernel.NEW_NETWORK | kernel.NEW_MOUNTS | kernel.NEW_HOSTNAME | kernel.NEW_IPC
-_SSHD_NEEDS = "/run/sshd"
+SSHD_NEEDS = "/run/sshd"
 _OWN_DEVICES = (
     ("/dev/shm", "tmpfs", "mode=1777"),  # noqa: S108 # where the C library keeps shared memory
     ("/dev/pts", "devpts", "newinstance,ptmxmode=0666,mode=620"),
 )
 
+OwnRoot = Callable[[Place, int, bool], None]
+"""Moves this process to a node's root folder; the third argument tells whether sshd's folder in /run is missing."""
+
 
 def become_node(
-    place: Place, index: int, *, tools: tuple[str, str], user: tuple[int, int] | None, pipes: tuple[int, int]
+    place: Place,
+    index: int,
+    *,
+    tools: tuple[str, str],
+    user: tuple[int, int] | None,
+    pipes: tuple[int, int],
+    make_root: OwnRoot,
 ) -> NoReturn:
     """Leave the supervisor's namespaces for a set of our own and become a node's sshd.
 
@@ -30,6 +39,7 @@ def become_node(
         tools: The programs sshd and ip.
         user: The uid and gid to map back to; none for root, who has no user namespace.
         pipes: Where to tell ``apart`` and ``linked`` (or what went wrong), and where to wait for the link.
+        make_root: What gives the node its root folder, such as ``own_root``.
     """
     tell, listen = pipes
     sshd, ip = tools
@@ -38,9 +48,9 @@ def become_node(
         kernel.unshare(_APART)
         os.write(tell, b"apart")
         os.read(listen, 1)
-        socket.sethostname(layout.name_of(index))
-        _own_root(place, index, needs_run=user is None and not Path(_SSHD_NEEDS).exists())
-        _own_network(ip, index)
+        socket.sethostname(place.name_of(index))
+        make_root(place, index, user is None and not Path(SSHD_NEEDS).exists())
+        _own_network(place, ip, index)
         os.write(tell, b"linked")
         if user is not None:
             kernel.unshare(kernel.NEW_USER)
@@ -75,7 +85,7 @@ def _close_all_but(keep: Collection[int]) -> None:
     os.closerange(start, os.sysconf("SC_OPEN_MAX"))
 
 
-def _own_root(place: Place, index: int, *, needs_run: bool) -> None:
+def own_root(place: Place, index: int, needs_run: bool) -> None:  # noqa: FBT001 # an OwnRoot
     """Move to a root folder that is the machine's, but for what a host must have of its own."""
     kernel.mount("none", "/", flags=kernel.PRIVATE)
     root = place.node(index) / "root"
@@ -85,7 +95,7 @@ def _own_root(place: Place, index: int, *, needs_run: bool) -> None:
     if needs_run:
         (root / "run").mkdir()
         _mirror(Path("/run"), root / "run", leave=set())
-        (root / _SSHD_NEEDS[1:]).mkdir(mode=0o755)
+        (root / SSHD_NEEDS[1:]).mkdir(mode=0o755)
     for own in alike:
         (root / own).mkdir()
     kernel.mount(str(place.shared), str(root / "shared"), flags=kernel.BIND)
@@ -115,13 +125,14 @@ def _mirror(source: Path, target: Path, *, leave: Collection[str]) -> None:
         kernel.mount(str(entry), str(here), flags=kernel.BIND)
 
 
-def _own_network(ip: str, index: int) -> None:
-    commands = f"link set lo up\naddr add {layout.inner_address(index)}/24 dev eth0\nlink set eth0 up\n"
+def _own_network(place: Place, ip: str, index: int) -> None:
+    address = f"{place.inner_address(index)}/{place.inner_bits}"
+    commands = f"link set lo up\naddr add {address} dev eth0\nlink set eth0 up\n"
     # Known neighbours are not looked for: all namespaces share the kernel's table for those that are (gc_thresh3,
     # 1024 by default), and MPI between 64 nodes needs 4032.
-    for other in range(1, layout.MOST_NODES + 1):
+    for other in place.foreseen:
         if other != index:
-            there = f"{layout.inner_address(other)} lladdr {layout.link_address(other)}"
+            there = f"{place.inner_address(other)} lladdr {place.link_address(other)}"
             commands += f"neigh replace {there} dev eth0 nud permanent\n"
     subprocess.run([ip, "-batch", "-"], input=commands, text=True, check=True, stdout=subprocess.DEVNULL)
     # A plain user's sshd may listen on port 22 here: the setting is the network namespace's own.

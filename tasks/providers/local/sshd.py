@@ -34,8 +34,8 @@ def write_cluster_files(place: Place) -> None:
     for folder in (place.shared, place.home, place.nodes):
         folder.mkdir(mode=0o700, exist_ok=True)
     # All the nodes there can ever be: a file that is rewritten has moments in which running jobs read half of it.
-    names = [("127.0.0.1", "localhost"), (layout.CONTROLLER, "controller")]
-    names += [(layout.inner_address(index), layout.name_of(index)) for index in range(1, layout.MOST_NODES + 1)]
+    names = [("127.0.0.1", "localhost"), (place.controller, "controller")]
+    names += [(place.inner_address(index), place.name_of(index)) for index in place.foreseen]
     _write(place.folder / "hosts", "".join(f"{address} {name}\n" for address, name in names), mode=0o644)
     # There is no name server in the cluster's network; without this each unknown name costs 10 s.
     _write(place.folder / "resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n", mode=0o644)
@@ -72,7 +72,7 @@ def _write(path: Path, text: str, *, mode: int = 0o600) -> None:
 def _passwd(place: Place) -> str:
     """Return the machine's users with ourselves at home in the cluster, with a shell that takes commands."""
     shell = program("bash") or "/bin/sh"
-    own = f"{place.user}:x:{os.getuid()}:{os.getgid()}::{place.home}:{shell}\n"
+    own = f"{place.user}:x:{os.getuid()}:{os.getgid()}::{place.home_there}:{shell}\n"
     others = Path("/etc/passwd").read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
     return own + "".join(line for line in others if not line.startswith(f"{place.user}:"))
 
@@ -96,7 +96,7 @@ def _sshd_config(place: Place, index: int, *, address: str, port: int) -> str:
         "AllowUsers": place.user,
         "PidFile": "none",
         "SetEnv": (
-            f'"HOME={place.home}" PATH={layout.SESSION_PATH} LANG=C.UTF-8'
+            f'"HOME={place.home_there}" PATH={layout.SESSION_PATH} LANG=C.UTF-8'
             f" LOCAL_NODE={layout.mark_of(place.uuid, index)}"
         ),
         "MaxStartups": "500:30:1000",
@@ -137,8 +137,8 @@ def told_node(place: Place, index: int, *, has_own_network: bool, is_up: bool) -
     loopback = place.loopback(index)
     return Node(
         index=index,
-        name=layout.name_of(index),
-        address=layout.inner_address(index) if has_own_network else loopback,
+        name=place.name_of(index),
+        address=place.inner_address(index) if has_own_network else loopback,
         ssh_host=loopback,
         ssh_port=place.port,
         host_key=host_key(place, index),

@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from tasks.providers.local import kernel, layout
+from tasks.providers.local import kernel
 from tasks.providers.local.control import Keeper, Refused, Request
 from tasks.providers.local.detached import leave_caller, raise_file_limit, say_ready
 from tasks.providers.local.layout import Place
-from tasks.providers.local.newborn import become_node
+from tasks.providers.local.newborn import OwnRoot, become_node, own_root
 from tasks.providers.local.relay import Relay
 
 OWN = (
@@ -35,6 +35,7 @@ class Birth:
     """A node that is being made: its process, and the pipes by which the two wait for each other."""
 
     index: int
+    name: str
     pid: int
     says: int
     hears: int
@@ -47,7 +48,7 @@ class Birth:
         """
         said = os.read(self.says, 1024).decode()
         if said != word:
-            raise Refused(f"{layout.name_of(self.index)}: {said or 'died at birth'}")
+            raise Refused(f"{self.name}: {said or 'died at birth'}")
 
     def close(self) -> None:
         """Let go of the pipes."""
@@ -75,7 +76,7 @@ class Supervisor:
         self._link(
             "link set lo up",
             "link add br0 type bridge",
-            f"addr add {layout.CONTROLLER}/24 dev br0",
+            f"addr add {self._place.controller}/{self._place.inner_bits} dev br0",
             "link set br0 up",
         )
 
@@ -125,7 +126,7 @@ class Supervisor:
             for birth in births:
                 birth.close()
         for birth in births:
-            relay = Relay(listeners.pop(birth.index), layout.inner_address(birth.index))
+            relay = Relay(listeners.pop(birth.index), self._place.inner_address(birth.index))
             self._alive[birth.index] = Alive(birth.pid, relay)
             await relay.open()
 
@@ -140,7 +141,7 @@ class Supervisor:
         kernel.same_pids_again()
         os.close(tell)
         os.close(listen)
-        return Birth(index, pid, says, hears)
+        return Birth(index, self._place.name_of(index), pid, says, hears)
 
     def _bury(self, births: Collection[Birth]) -> None:
         for birth in births:
@@ -153,7 +154,7 @@ class Supervisor:
         commands = [f"link del v{birth.index}" for birth in births if f"v{birth.index}" in left]
         for birth in births:
             link = f"v{birth.index}"
-            far = f"peer name eth0 address {layout.link_address(birth.index)} netns {birth.pid}"
+            far = f"peer name eth0 address {self._place.link_address(birth.index)} netns {birth.pid}"
             commands += [f"link add {link} type veth {far}", f"link set {link} master br0 up"]
         self._link(*commands)
 
@@ -183,10 +184,16 @@ class Supervisor:
 
 def main(folder: str, tools: str) -> None:
     """Stand the supervisor up: called in a process of its own (``detached``)."""
-    sshd, ip = json.loads(tools)
     place = Place.read(Path(folder))
     if place is None:
         sys.exit("there is no such cluster")
+    sshd, ip = json.loads(tools)
+    newborn = enter_namespaces(place, (sshd, ip), own_root)
+    asyncio.run(supervise(Supervisor(place, ip=ip, newborn=newborn), place))
+
+
+def enter_namespaces(place: Place, tools: tuple[str, str], make_root: OwnRoot) -> Callable[[int, int, int], NoReturn]:
+    """Leave the caller and its namespaces for a set of our own; return what a forked child does to become a node."""
     user = (os.getuid(), os.getgid())
     plain = user[0] != 0
     kernel.unshare(OWN | (kernel.NEW_USER if plain else 0))
@@ -198,12 +205,14 @@ def main(folder: str, tools: str) -> None:
     raise_file_limit()
 
     def newborn(index: int, tell: int, listen: int) -> NoReturn:
-        become_node(place, index, tools=(sshd, ip), user=user if plain else None, pipes=(tell, listen))
+        own_user = user if plain else None
+        become_node(place, index, tools=tools, user=own_user, pipes=(tell, listen), make_root=make_root)
 
-    asyncio.run(_supervise(Supervisor(place, ip=ip, newborn=newborn), place))
+    return newborn
 
 
-async def _supervise(supervisor: Supervisor, place: Place) -> None:
+async def supervise(supervisor: Supervisor, place: Place) -> None:
+    """Lay the network, say that we are ready, and keep the nodes for good."""
     supervisor.lay_network()
     asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, supervisor.reap)
     Keeper(place.control, supervisor.act).listen()
