@@ -2,6 +2,8 @@
 
 import io
 import os
+import traceback
+from pathlib import Path
 from typing import Any
 
 # Moto reads these when it is imported; without them it launches unknown images, keys and instance types.
@@ -15,6 +17,8 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.test import run_wsgi_app
 from werkzeug.wrappers import Response
 
+from tests.worlds.aws.call import CannotAnswer
+
 Request = tuple[dict[str, Any], bytes]
 
 
@@ -25,10 +29,19 @@ class Moto:
         self._app = DomainDispatcherApplication(create_backend_app)
 
     def answer(self, request: Request, account: str) -> Response:
-        """Return moto's answer to a request of an account."""
+        """Return moto's answer to a request of an account.
+
+        Raises:
+            CannotAnswer: Moto stumbled; most often the operation is not written.
+        """
         environ, body = request
         headers = {"HTTP_X_MOTO_ACCOUNT_ID": account, "wsgi.input": io.BytesIO(body)}
-        chunks, status, told = run_wsgi_app(self._app, {**environ, **headers}, buffered=True)
+        try:
+            chunks, status, told = run_wsgi_app(self._app, {**environ, **headers}, buffered=True)
+        except Exception as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            named = f"{type(error).__name__}: {error}, {Path(where.filename).name}:{where.lineno}"
+            raise CannotAnswer(f"moto has no answer ({named})") from error
         return Response(chunks, status, told)
 
     def reset(self) -> None:

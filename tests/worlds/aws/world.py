@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from moto.backends import get_backend
 from werkzeug.wrappers import Response
 
-from tests.worlds.aws import identity, judging, paging, rules, tokens, wire
+from tests.worlds.aws import asked, identity, judging, paging, rules, tokens, wire
 from tests.worlds.aws.call import Answer, Call, CannotAnswer, NoReply, Refused
 from tests.worlds.aws.clock import Clock
 from tests.worlds.aws.faults import Fault, Faults
@@ -141,6 +141,7 @@ class World:
         return self._late_faults(call, response, late)
 
     def _answer(self, call: Call, number: int) -> Response:
+        asked.refuse_malformed(call)
         seen = tokens.seen_before(self, call)
         if seen is not None:
             return seen
@@ -168,8 +169,8 @@ class World:
     def _refuse_as_moto(self, call: Call, response: Response) -> None:
         if response.status_code < 300 or response.status_code == 304:
             return
-        if response.status_code >= 500 or response.mimetype == "text/html":
-            text = response.get_data(as_text=True)
+        text = response.get_data(as_text=True)
+        if response.status_code >= 500 or (response.mimetype == "text/html" and text):
             raise CannotAnswer(f"moto has no answer ({response.status_code}: {text[:300]!r})")
         code, message = wire.error_of(call, response)
         raise Refused(code, message, response.status_code)
