@@ -10,7 +10,9 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from moto.core.request import Request
 
+from tests.worlds.aws import attached
 from tests.worlds.aws.call import Call, Refused
+from tests.worlds.aws.keys import Key
 
 if TYPE_CHECKING:
     from tests.worlds.aws.world import World
@@ -31,7 +33,19 @@ def authenticate(world: "World", call: Call, request: Request) -> None:
         raise _wrong_signature(call)
     if key.token and key.ends_s < time.time():
         raise _ended(call)
+    if not _still_stands(world, key):
+        raise _unknown_key(call)
     call.principal = key.principal
+
+
+def _still_stands(world: "World", key: Key) -> bool:
+    """A session ends with its role, and with the key of the user who asked for it."""
+    if key.parent and world.keys.find(key.parent) is None:
+        return False
+    if not key.principal.role:
+        return True
+    role = attached.entity(key.principal.role)
+    return role is not None and key.principal.user_id.startswith(f"{role.id}:")
 
 
 def _is_signed(call: Call, request: Request, secret: str) -> bool:

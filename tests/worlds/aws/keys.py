@@ -1,5 +1,6 @@
 """The world's access keys: whose they are, and whether a request was signed with them."""
 
+import dataclasses
 import secrets
 import string
 import threading
@@ -12,13 +13,20 @@ _LETTERS = string.ascii_uppercase + "234567"
 
 @dataclass(frozen=True)
 class Key:
-    """An access key. A session's key has a token and an end (seconds since the epoch, by our clock: the client's)."""
+    """An access key.
+
+    A session's key has a token and an end (seconds since the epoch, by our clock: the client's). ``policies`` are the
+    session policies that it was asked for with, ``tags`` its session tags, ``parent`` the user's key that asked for it.
+    """
 
     access_key: str
     secret: str
     principal: Principal
     token: str = ""
     ends_s: float = 0
+    policies: tuple[str, ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+    parent: str = ""
 
 
 def root_key(account: str) -> Key:
@@ -50,7 +58,15 @@ class KeyRing:
         with self._lock:
             self._keys.pop(access_key, None)
 
-    def session(self, principal: Principal, ends_s: float) -> Key:
+    def session(
+        self,
+        principal: Principal,
+        ends_s: float,
+        *,
+        policies: tuple[str, ...] = (),
+        tags: tuple[tuple[str, str], ...] = (),
+        parent: str = "",
+    ) -> Key:
         """Make a key for a session."""
         key = Key(
             "ASIA" + "".join(secrets.choice(_LETTERS) for _ in range(16)),
@@ -58,6 +74,9 @@ class KeyRing:
             principal,
             token=secrets.token_urlsafe(120),
             ends_s=ends_s,
+            policies=policies,
+            tags=tags,
+            parent=parent,
         )
         self.add(key)
         return key
@@ -67,5 +86,5 @@ class KeyRing:
         with self._lock:
             ended = [key for key in self._keys.values() if key.token]
             for key in ended:
-                self._keys[key.access_key] = Key(key.access_key, key.secret, key.principal, key.token, ends_s=1)
+                self._keys[key.access_key] = dataclasses.replace(key, ends_s=1)
         return len(ended)

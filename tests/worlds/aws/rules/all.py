@@ -3,3 +3,5 @@
 
 import tests.worlds.aws.rules.instance_states
 import tests.worlds.aws.rules.passing_time
+import tests.worlds.aws.rules.simulate
+import tests.worlds.aws.rules.sts

@@ -1,0 +1,238 @@
+"""Which IAM actions, resources and condition keys each call needs (AWS: Service Authorization Reference)."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from moto.backends import get_backend
+
+from tests.worlds.aws import actions_ec2, actions_iam, actions_s3
+from tests.worlds.aws.call import Call
+from tests.worlds.aws.needs import Context, Need, asked_tags, held_tags, pass_role
+
+if TYPE_CHECKING:
+    from tests.worlds.aws.world import World
+
+PREFIXES = {
+    "ce": "ce",
+    "cloudformation": "cloudformation",
+    "cloudwatch": "cloudwatch",
+    "dynamodb": "dynamodb",
+    "ec2": "ec2",
+    "efs": "elasticfilesystem",
+    "iam": "iam",
+    "kms": "kms",
+    "logs": "logs",
+    "pricing": "pricing",
+    "resourcegroupstaggingapi": "tag",
+    "s3": "s3",
+    "sagemaker": "sagemaker",
+    "secretsmanager": "secretsmanager",
+    "service-quotas": "servicequotas",
+    "ssm": "ssm",
+    "sts": "sts",
+}
+"""The prefix of each service's IAM actions, by boto3's name of the service."""
+
+_NEVER = {"sts:GetCallerIdentity", "sts:GetSessionToken"}
+"""Allowed to everyone (STS API reference: "No permissions are required")."""
+
+
+def needs(world: "World", call: Call) -> list[Need]:
+    """Return what a call needs; the resource ``*`` where AWS judges the action and no resource."""
+    if call.name in _NEVER:
+        return []
+    found = _SERVICES.get(call.service, _others)(world, call)
+    return [*found, *_passed(call)]
+
+
+def _others(world: "World", call: Call) -> list[Need]:
+    action = f"{PREFIXES[call.service]}:{call.operation}"
+    asked = _asked(call.params)
+    arns = _ARNS[call.service](call) if call.service in _ARNS else []
+    return [Need(action, arn, {**asked, **_held(call, arn)}) for arn in arns] or [Need(action, "*", asked)]
+
+
+def _asked(params: dict[str, Any]) -> Context:
+    tags = params.get("Tags") or params.get("tags") or []
+    if isinstance(tags, dict):
+        return asked_tags([{"Key": name, "Value": value} for name, value in tags.items()])
+    key, value = ("TagKey", "TagValue") if tags and "TagKey" in tags[0] else ("Key", "Value")
+    names = params.get("TagKeys") or []
+    return asked_tags(tags, key=key, value=value) or ({"aws:tagkeys": list(names)} if names else {})
+
+
+def _held(call: Call, arn: str) -> Context:
+    reader = _TAGS.get(call.service)
+    return held_tags(reader(get_backend(call.service)[call.account][call.region], arn)) if reader else {}
+
+
+def _arn(call: Call, service: str, name: str) -> str:
+    return f"arn:aws:{service}:{call.region}:{call.account}:{name}"
+
+
+def _kms(call: Call) -> list[str]:
+    asked = call.params.get("KeyId") or call.params.get("TargetKeyId")
+    alias = call.params.get("AliasName")
+    found = [_arn(call, "kms", alias)] if alias else []
+    if asked:
+        keys = get_backend("kms")[call.account][call.region]
+        key_id = asked.rpartition("/")[2] if ":key/" in asked else asked
+        if "alias/" in asked:
+            key_id = keys.get_key_id_from_alias("alias/" + asked.partition("alias/")[2]) or key_id
+        found.append(_arn(call, "kms", f"key/{key_id}"))
+    return found
+
+
+def _kms_tags(backend: Any, arn: str) -> dict[str, str]:
+    return dict(backend.tagger.get_tag_dict_for_resource(arn.rpartition("/")[2]))
+
+
+def _ssm(call: Call) -> list[str]:
+    params = call.params
+    if call.operation == "SendCommand":
+        documents = [f"arn:aws:ssm:{call.region}::document/{params['DocumentName']}"]
+        return documents + [f"arn:aws:ec2:{call.region}:{call.account}:instance/{i}" for i in params["InstanceIds"]]
+    names = [params.get("Name"), *params.get("Names", []), params.get("Path")]
+    if params.get("ResourceType") == "Parameter":
+        names.append(params.get("ResourceId"))
+    if "Parameter" not in call.operation and "Tags" not in call.operation:
+        return []
+    return [_arn(call, "ssm", f"parameter/{name.strip('/')}") for name in names if name]
+
+
+def _ssm_tags(backend: Any, arn: str) -> dict[str, str]:
+    name = arn.partition(":parameter/")[2]
+    kept = backend._resource_tags.get("Parameter", {})
+    return dict(kept.get(name) or kept.get(f"/{name}") or {})
+
+
+def _secrets(call: Call) -> list[str]:
+    asked = call.params.get("SecretId") or call.params.get("Name")
+    if not asked or asked.startswith("arn:"):
+        return [asked] if asked else []
+    secrets = get_backend("secretsmanager")[call.account][call.region].secrets
+    found = secrets.get(asked) if asked in secrets else None
+    return [found.arn if found else _arn(call, "secretsmanager", f"secret:{asked}-??????")]
+
+
+def _secret_tags(backend: Any, arn: str) -> dict[str, str]:
+    found = next((secret for secret in list(backend.secrets.values()) if secret.arn == arn), None)
+    return {tag["Key"]: tag["Value"] for tag in (found.tags or [])} if found else {}
+
+
+def _dynamodb(call: Call) -> list[str]:
+    names = [call.params.get("TableName"), *(call.params.get("RequestItems") or {})]
+    actions = [one[kind].get("TableName") for one in call.params.get("TransactItems") or [] for kind in one]
+    asked = [name for name in dict.fromkeys([*names, *actions]) if name]
+    arns = [name if name.startswith("arn:") else _arn(call, "dynamodb", f"table/{name}") for name in asked]
+    if call.params.get("IndexName"):
+        return [f"{arn}/index/{call.params['IndexName']}" for arn in arns]
+    return arns or [call.params["ResourceArn"]] if "ResourceArn" in call.params else arns
+
+
+def _logs(call: Call) -> list[str]:
+    name = call.params.get("logGroupName") or call.params.get("logGroupNamePrefix")
+    if not name:
+        return [call.params["resourceArn"]] if "resourceArn" in call.params else []
+    stream = call.params.get("logStreamName")
+    return [_arn(call, "logs", f"log-group:{name}" + (f":log-stream:{stream}" if stream else ":*"))]
+
+
+def _cloudformation(call: Call) -> list[str]:
+    name = call.params.get("StackName")
+    if not name:
+        return []
+    return [name if name.startswith("arn:") else _arn(call, "cloudformation", f"stack/{name}/*")]
+
+
+def _efs(world: "World", call: Call) -> list[Need]:
+    params, asked = call.params, _asked(call.params)
+    arns = [_efs_arn(call, name) for name in _efs_names(call)]
+    if call.operation in ("CreateFileSystem", "DescribeFileSystems") and not arns:
+        arns = [_arn(call, "elasticfilesystem", "file-system/*")]
+    context = {
+        **asked,
+        **({"elasticfilesystem:encrypted": [str(params["Encrypted"]).lower()]} if "Encrypted" in params else {}),
+    }
+    action = f"elasticfilesystem:{call.operation}"
+    found = [Need(action, arn, {**context, **_held(call, arn)}) for arn in arns] or [Need(action, "*", context)]
+    if call.operation in ("CreateFileSystem", "CreateAccessPoint") and asked:
+        kind = "file-system" if call.operation == "CreateFileSystem" else "access-point"
+        create = {**asked, "elasticfilesystem:createaction": [call.operation]}
+        found.append(Need("elasticfilesystem:TagResource", _arn(call, "elasticfilesystem", f"{kind}/*"), create))
+    return [*found, *_efs_in_ec2(call)]
+
+
+def _efs_names(call: Call) -> list[str]:
+    params = call.params
+    target = params.get("MountTargetId")
+    if target:
+        found = get_backend("efs")[call.account][call.region].mount_targets_by_id.get(target)
+        return [found.file_system_id] if found else ["file-system/*"]
+    names = [params.get("AccessPointId"), params.get("ResourceId"), params.get("FileSystemId")]
+    return [name for name in names if name][:1]
+
+
+def _efs_arn(call: Call, name: str) -> str:
+    if name.startswith("arn:"):
+        return name
+    kind = "" if "/" in name else "access-point/" if name.startswith("fsap-") else "file-system/"
+    return _arn(call, "elasticfilesystem", kind + name)
+
+
+def _efs_in_ec2(call: Call) -> list[Need]:
+    """Return what EFS does in EC2 with the caller's rights (EFS API: CreateMountTarget, DeleteMountTarget)."""
+    looks = [Need("ec2:DescribeSubnets", "*"), Need("ec2:DescribeNetworkInterfaces", "*")]
+    if call.operation == "CreateMountTarget":
+        subnet = f"arn:aws:ec2:{call.region}:{call.account}:subnet/{call.params['SubnetId']}"
+        interface = f"arn:aws:ec2:{call.region}:{call.account}:network-interface/*"
+        return [*looks, *(Need("ec2:CreateNetworkInterface", arn) for arn in (subnet, interface))]
+    if call.operation == "DeleteMountTarget":
+        return [Need("ec2:DeleteNetworkInterface", f"arn:aws:ec2:{call.region}:{call.account}:network-interface/*")]
+    return []
+
+
+def _efs_tags(backend: Any, arn: str) -> dict[str, str]:
+    return dict(backend.tagging_service.get_tag_dict_for_resource(arn.rpartition("/")[2]))
+
+
+_ARNS: dict[str, Callable[[Call], list[str]]] = {
+    "cloudformation": _cloudformation,
+    "dynamodb": _dynamodb,
+    "kms": _kms,
+    "logs": _logs,
+    "secretsmanager": _secrets,
+    "ssm": _ssm,
+}
+
+_TAGS: dict[str, Callable[[Any, str], dict[str, str]]] = {
+    "efs": _efs_tags,
+    "kms": _kms_tags,
+    "secretsmanager": _secret_tags,
+    "ssm": _ssm_tags,
+}
+
+_SERVICES: dict[str, Callable[["World", Call], list[Need]]] = {
+    "ec2": actions_ec2.needs,
+    "efs": _efs,
+    "iam": actions_iam.needs,
+    "s3": actions_s3.needs,
+}
+
+_ROLE_MEMBERS = (
+    "RoleARN",
+    "RoleArn",
+    "ExecutionRole",
+    "ExecutionRoleArn",
+    "roleArn",
+    "serviceRole",
+    "DeliverLogsPermissionArn",
+)
+
+
+def _passed(call: Call) -> list[Need]:
+    """Return the right to pass the role that a request gives to a service."""
+    if call.service in ("iam", "sts"):
+        return []
+    roles = [call.params[member] for member in _ROLE_MEMBERS if call.params.get(member)]
+    return [pass_role(role, f"{call.service}.amazonaws.com") for role in roles]
