@@ -7,7 +7,7 @@ import pytest
 
 from tests.worlds.aws_world import INSTALLATION, AwsWorld, aws_world
 
-__all__ = ["_one_aws_world", "aws", "prefect_worker"]
+__all__ = ["_one_aws_world", "aws", "become_prefect_worker", "prefect_worker"]
 
 
 @pytest.fixture(scope="session")
@@ -27,11 +27,16 @@ def aws(_one_aws_world: AwsWorld) -> Iterator[AwsWorld]:
 @pytest.fixture
 def prefect_worker(aws: AwsWorld, monkeypatch: pytest.MonkeyPatch) -> AwsWorld:
     """This process is the Prefect worker: botocore's own chain finds the installation's account, in the world."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-    for name, value in aws.environment(INSTALLATION).items():
-        monkeypatch.setenv(name, value)
+    become_prefect_worker(monkeypatch, aws)
     return aws
+
+
+def become_prefect_worker(patch: pytest.MonkeyPatch, world: AwsWorld) -> None:
+    """Give this process the installation's AWS identity, and nothing else that botocore could find."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        patch.delenv(name)
+    patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    patch.setenv("AWS_CONFIG_FILE", os.devnull)
+    patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    for name, value in world.environment(INSTALLATION).items():
+        patch.setenv(name, value)
