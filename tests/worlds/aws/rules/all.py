@@ -1,7 +1,21 @@
 """Every file of rules: importing this one makes them known."""
 # ruff: noqa: F401
 
+import tests.worlds.aws.rules.access_keys
+import tests.worlds.aws.rules.addresses
+import tests.worlds.aws.rules.describing
+import tests.worlds.aws.rules.efs
+import tests.worlds.aws.rules.endpoints
+import tests.worlds.aws.rules.gateways
+import tests.worlds.aws.rules.groups
+import tests.worlds.aws.rules.iam
+import tests.worlds.aws.rules.iam_documents
 import tests.worlds.aws.rules.instance_states
+import tests.worlds.aws.rules.interfaces
+import tests.worlds.aws.rules.lookups
+import tests.worlds.aws.rules.networks
 import tests.worlds.aws.rules.passing_time
+import tests.worlds.aws.rules.routes
 import tests.worlds.aws.rules.simulate
 import tests.worlds.aws.rules.sts
+import tests.worlds.aws.rules.tags
