@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from botocore.exceptions import WaiterError
+from botocore.exceptions import ClientError, WaiterError
 
 from blocks import errors
 from blocks.errors import GroundworkError
@@ -209,7 +209,7 @@ def test_a_denied_action_is_named(prefect_worker: AwsWorld) -> None:
     with pytest.raises(errors.AccessDenied) as caught, translated("role groundwork-access"):
         identity().client("iam").list_roles()
     assert caught.value.what.startswith(
-        "not allowed: iam:CreateRole on arn:aws:iam::222222222222:role/gw (ListRoles: AccessDenied, request "
+        "not allowed to do iam:CreateRole on arn:aws:iam::222222222222:role/gw (ListRoles: AccessDenied, request "
     )
     assert "Let the policy allow iam:CreateRole" in caught.value.advice
     assert code_of(caught.value.__cause__) == "AccessDenied"  # type: ignore[arg-type]
@@ -238,6 +238,46 @@ def test_encoded_reasons_are_decoded(
     with pytest.raises(errors.AccessDenied) as caught, translated("a network"):
         identity().client("ec2").create_vpc(CidrBlock="10.0.0.0/16")
     line = str(caught.value)
-    assert len(line) < 600, line
-    assert ("not allowed: ec2:CreateVpc" in line) is may_decode
-    assert ("sts:DecodeAuthorizationMessage must be allowed" in line) is not may_decode
+    assert "not allowed to do ec2:CreateVpc on arn:aws:ec2:us-east-1:222222222222:vpc/*" in line
+    assert ("asked with aws:requestedregion=us-east-1" in line) is may_decode
+    assert ("allow sts:DecodeAuthorizationMessage" in line) is not may_decode
+    assert "Encoded" not in line
+
+
+def refused(words: str, decoded: str = "", code: str = "UnauthorizedOperation") -> GroundworkError:
+    response: Any = {"Error": {"Code": code, "Message": words, "Decoded": decoded}}
+    return translate(ClientError(response, "RunInstances"), "nodes")
+
+
+def test_a_reason_that_only_the_decoded_message_tells() -> None:
+    """OPS-06: EC2's older form of the refusal names neither action nor resource in its words."""
+    tag = {"key": "aws:RequestTag/groundwork:cluster", "values": {"items": [{"value": "demo"}]}}
+    context = {"action": "ec2:RunInstances", "resource": "arn:aws:ec2:::instance/*", "conditions": {"items": [tag]}}
+    words = "You are not authorized to perform this operation. Encoded authorization failure message: abc-_DEF123"
+    for is_denied, advice in ((False, "Let the policy allow ec2:RunInstances"), (True, "A Deny statement forbids")):
+        error = refused(words, json.dumps({"allowed": False, "explicitDeny": is_denied, "context": context}))
+        assert error.what.startswith(
+            "not allowed to do ec2:RunInstances on arn:aws:ec2:::instance/*; "
+            "asked with aws:RequestTag/groundwork:cluster=demo (RunInstances: "
+        )
+        assert error.advice.startswith(advice)
+        assert "abc-_DEF123" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("reason", "advice"),
+    [
+        (
+            "because no identity-based policy allows the ec2:RunInstances action",
+            "Let the policy allow ec2:RunInstances",
+        ),
+        ("because no permissions boundary allows the ec2:RunInstances action", "Let the permissions boundary allow"),
+        ("because no session policy allows the ec2:RunInstances action", "Let the session policy allow"),
+        ("with an explicit deny in a service control policy", "The organisation's policy forbids it"),
+        ("with an explicit deny in an identity-based policy", "A Deny statement forbids ec2:RunInstances"),
+    ],
+)
+def test_who_may_allow_it_is_told(reason: str, advice: str) -> None:
+    """OPS-06: nobody in the account can lift what the organisation denies, whatever its policies allow."""
+    words = f"User: arn:aws:iam::2:user/a is not authorized to perform: ec2:RunInstances on resource: x {reason}"
+    assert refused(words).advice.startswith(advice)

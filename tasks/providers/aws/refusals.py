@@ -21,6 +21,12 @@ ENCODED = re.compile(r"[Ee]ncoded authorization failure message: ?([A-Za-z0-9_=+
 
 _MOST_WORDS = 400
 
+_NO_ROLE = (
+    "AWS answers the same for a role that does not exist, for another external id, for a trust in another account, and "
+    "for the first seconds of a new role. show-aws-onboarding shows the trust policy."
+)
+_ASKED_ABOUT = r"aws:(RequestTag|ResourceTag|RequestedRegion)|ec2:(Vpc|InstanceProfile|InstanceType|ResourceTag)"
+
 
 class _Said(NamedTuple):
     """What AWS said, and to which call."""
@@ -90,37 +96,40 @@ def _refusal(said: _Said, where: str) -> GroundworkError:
 
 
 def _denial(said: _Said) -> tuple[str, str]:
-    """Return what was denied and what to try; by the decoded reason, else by AWS's words."""
+    """Return what was denied and what to try: by AWS's words, and by the decoded reason where there is one."""
     if said.operation == "AssumeRole":
-        return "the role cannot be assumed", (
-            "AWS answers the same for a role that does not exist, another external id, a trust in another account, and "
-            "for the first seconds of a new role; show-aws-onboarding shows the trust policy."
-        )
-    if said.decoded:
-        return _decoded(said.decoded)
-    action = re.search(r"not authorized to perform: ([\w-]+:\w+)(?: on resource: (\S+))?", said.words)
-    what = f"not allowed: {action[1]}" + (f" on {action[2]}" if action[2] else "") if action else "not allowed"
-    if said.code == "OptInRequired":
-        return what, "Enable the service or the region in the account, then try again."
-    if "service control policy" in said.words or "explicit deny" in said.words:
-        return f"{what}, by an explicit deny", "Ask whoever manages the account or its organisation."
-    advice = (
-        f"Let the policy allow {action[1] if action else said.operation}; verify-account names all that is missing."
-    )
-    if ENCODED.search(said.words):
-        advice += " AWS's reason is encoded: sts:DecodeAuthorizationMessage must be allowed for us to read it."
+        return "the role cannot be assumed", _NO_ROLE
+    decoded = json.loads(said.decoded) if said.decoded else {}
+    context = decoded.get("context", {})
+    named = re.search(r"not authorized to perform: ([\w-]+:\w+)(?: on resource: (\S+))?", said.words)
+    action, resource = (named[1], named[2]) if named else (context.get("action", ""), context.get("resource", ""))
+    what = " ".join(["not allowed"] + [f"to do {action}"] * bool(action) + [f"on {resource}"] * bool(resource))
+    advice = _who_may_allow(said, action or said.operation, is_denied=bool(decoded.get("explicitDeny")))
+    if decoded:
+        told = _telling(context)
+        what += f"; asked with {told}" if told else ""
+    elif ENCODED.search(said.words):
+        advice += " AWS's reason is encoded: allow sts:DecodeAuthorizationMessage, and we tell it."
     return what, advice
 
 
-def _decoded(document: str) -> tuple[str, str]:
-    """Return what a decoded authorization message says (STS API Reference, "DecodeAuthorizationMessage")."""
-    told = json.loads(document)
-    context = told.get("context", {})
-    action, resource = context.get("action", "the action"), context.get("resource", "")
-    what = f"not allowed: {action}" + (f" on {resource}" if resource else "")
-    if told.get("explicitDeny"):
-        return f"{what}, by an explicit deny", "Ask whoever manages the account or its organisation."
-    return what, f"Let the policy allow {action}; verify-account names all that is missing."
+def _who_may_allow(said: _Said, action: str, *, is_denied: bool) -> str:
+    if said.code == "OptInRequired":
+        return "Enable the service or the region in the account, then try again."
+    if "control policy" in said.words:
+        return "The organisation's policy forbids it: ask whoever manages the organisation."
+    if is_denied or "explicit deny" in said.words:
+        return f"A Deny statement forbids {action}: ask whoever wrote it."
+    bound = re.search(r"no (permissions boundary|session policy|resource-based policy)", said.words)
+    policy = bound[1] if bound else "policy"
+    return f"Let the {policy} allow {action}; verify-account names all that is missing."
+
+
+def _telling(context: dict[str, Any]) -> str:
+    """Return the condition keys of a decoded message that our policies' conditions ask about, with their values."""
+    items = context.get("conditions", {}).get("items", [])
+    told = {item["key"]: ",".join(value["value"] for value in item["values"]["items"]) for item in items}
+    return " ".join(f"{key}={value}" for key, value in told.items() if re.match(_ASKED_ABOUT, key, re.IGNORECASE))
 
 
 def _end_of_waiting(error: boto.WaiterError, where: str) -> GroundworkError:
