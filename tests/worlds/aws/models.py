@@ -138,6 +138,11 @@ def error_shape(service: str, operation: str, code: str) -> Shape | None:
     return next((shape for shape in shapes if code_of(shape) == code), None)
 
 
+def status_of(shape: Shape | None) -> int:
+    """Return the HTTP status that an error's shape tells; 0 where it tells none."""
+    return int(shape.metadata.get("error", {}).get("httpStatusCode", 0)) if shape else 0
+
+
 @functools.cache
 def is_query_compatible(service: str) -> bool:
     """Tell whether a JSON service keeps its older query codes, in a header of their own (CloudWatch does)."""

@@ -8,6 +8,7 @@ KNOWN: tuple[tuple[str, str, str], ...] = (
     ("ec2:.*VpcEndpoints?", r"\.State: '[a-z]+' is none of Available", "AWS itself answers in small letters"),
     ("ec2:.*NetworkInterfaces?", r"\.InterfaceType: 'nat_gateway' is none of ", "AWS itself answers so"),
     ("ec2:DescribeInternetGateways", r"\.State: 'available' is none of", "AWS's documentation tells this state"),
+    ("ec2:CreateNetworkInterface", r"\.Status: 'pending' is none of", "AWS's documentation shows this state"),
     ("ec2:DescribeInstanceTypes", r"'metal-compatibility' is none of", "AWS's data are newer than the model"),
     ("dynamodb:.*Table", r"NumberOfDecreasesToday: 0 is outside", "AWS itself answers 0 where requests are paid for"),
     (

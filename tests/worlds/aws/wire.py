@@ -188,6 +188,7 @@ def refusal(call: Call, refused: Refused, number: int) -> Response:
     faulty = models.problems(shape, _error_document(call, refused)) if shape else []
     if faulty:
         raise CannotAnswer(f"the world's refusal is not AWS's: {'; '.join(faulty)}")
+    refused.status = models.status_of(shape) or refused.status
     return encode_error(call, refused, number)
 
 

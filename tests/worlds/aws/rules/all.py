@@ -8,6 +8,7 @@ import tests.worlds.aws.rules.efs
 import tests.worlds.aws.rules.endpoints
 import tests.worlds.aws.rules.gateways
 import tests.worlds.aws.rules.groups
+import tests.worlds.aws.rules.hosts
 import tests.worlds.aws.rules.iam
 import tests.worlds.aws.rules.iam_documents
 import tests.worlds.aws.rules.instance_states

@@ -1,4 +1,4 @@
-"""What time alone changes in EC2: brought up to date before each of its requests is looked at."""
+"""What time alone changes: brought up to date before each request to a service that shows it is looked at."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ def catch_up(world: "World", _: Call | None = None) -> None:
         do(world)
 
 
-for _operation in models.service_model("ec2").operation_names:
-    # First of all rules: the others look at what there is, and a terminated instance's interface is not.
-    rules.REFUSALS[f"ec2:{_operation}"].insert(0, catch_up)
+for _service in ("ec2", "efs", "kms", "resourcegroupstaggingapi", "secretsmanager", "service-quotas"):
+    for _operation in models.service_model(_service).operation_names:
+        # First of all rules: the others look at what there is, and a terminated instance's interface is not.
+        rules.REFUSALS[f"{_service}:{_operation}"].insert(0, catch_up)
