@@ -129,12 +129,6 @@ def _seconds(call: Call, role: Any) -> int:
     if seconds > int(role.max_session_duration or 3600):
         text = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
         raise Refused("ValidationError", text, 400)
-    if seconds < 900:
-        text = (
-            f"1 validation error detected: Value '{seconds}' at 'durationSeconds' failed to satisfy constraint: "
-            "Member must have value greater than or equal to 900"
-        )
-        raise Refused("ValidationError", text, 400)
     if call.principal.role and seconds > _CHAINED_S:
         text = "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining"
         raise Refused("ValidationError", text, 400)
