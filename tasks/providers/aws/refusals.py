@@ -168,7 +168,7 @@ _OUTSIDE: tuple[tuple[tuple[type[Exception], ...], Meaning], ...] = (
         ),
         _NOBODY,
     ),
-    ((boto.HTTPClientError, boto.IncompleteReadError), _UNREACHABLE),
+    ((boto.ConnectionError, boto.HTTPClientError, boto.IncompleteReadError), _UNREACHABLE),
     ((boto.ParamValidationError, boto.InvalidRegionError, boto.UnknownServiceError), NONSENSE),
     ((ResponseParserError,), BROKEN),
 )
