@@ -8,6 +8,7 @@ Whoever makes hosts of instances puts a function into ``LIFE``, and one into ``N
 """
 
 import base64
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from moto.ec2.models.instances import StateReason
 
+from tests.worlds.aws.call import Call, Refused
 from tests.worlds.aws.rules.passing_time import DUE
 
 if TYPE_CHECKING:
@@ -27,6 +29,9 @@ LASTS_S = {"pending": 20.0, "stopping": 30.0, "shutting-down": 30.0, "terminated
 
 _NEXT = {"pending": "running", "stopping": "stopped", "shutting-down": "terminated", "terminated": "gone"}
 
+Reason = tuple[str, str]
+"""Why an instance is in its state: AWS's code and words."""
+UNHARMED: Reason = ("", "")
 BY_USER = ("Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown")
 BROKEN = ("Client.InternalError", "Client.InternalError: Client error on launch")
 
@@ -75,7 +80,7 @@ class Life:
     public_key: str = ""
     until_s: float | None = None
     running_since_s: float = 0.0
-    is_doomed: bool = False
+    doom: Reason = UNHARMED
 
 
 class Lives:
@@ -91,11 +96,41 @@ def of(world: "World", account: str, region: str) -> list[Any]:
     return [life.instance for life in lives if (life.instance.owner_id, life.instance.region_name) == (account, region)]
 
 
-def launch(world: "World", instance: Any, public_key: str) -> None:
-    """Begin an instance's life. The next launches break while the world's setting ``broken_launches`` is above 0."""
+def find(world: "World", call: Call, instance_id: str) -> Any:
+    """Return moto's instance that a call names.
+
+    Raises:
+        Refused: There is none of this id in the caller's account and region, or no longer.
+    """
+    return find_all(world, call, [instance_id])[0]
+
+
+def find_all(world: "World", call: Call, instance_ids: list[str]) -> list[Any]:
+    """Return moto's instances that a call names, each once; refused as a whole where one is not there."""
+    known = {instance.id: instance for instance in of(world, call.account, call.region)}
+    for name in instance_ids:
+        if not re.fullmatch(r"i-[0-9a-f]{8,17}", name):
+            raise Refused("InvalidInstanceID.Malformed", f'Invalid id: "{name}"')
+    missing = [name for name in instance_ids if name not in known]
+    if missing:
+        words = f"IDs '{', '.join(missing)}' do" if len(missing) > 1 else f"ID '{missing[0]}' does"
+        raise Refused("InvalidInstanceID.NotFound", f"The instance {words} not exist")
+    return [known[name] for name in dict.fromkeys(instance_ids)]
+
+
+def launch(world: "World", instance: Any, public_key: str, doom: Reason = UNHARMED) -> None:
+    """Begin an instance's life.
+
+    Args:
+        world: The world; while its setting ``broken_launches`` is above 0, the next launch breaks, and it counts down.
+        instance: Moto's.
+        public_key: In OpenSSH's form.
+        doom: Why it will end instead of running, where it will.
+    """
     broken = int(world.settings.get("broken_launches", 0))
-    world.of(Lives).all[instance.id] = life = Life(instance, public_key, is_doomed=broken > 0)
     world.settings["broken_launches"] = max(0, broken - 1)
+    life = Life(instance, public_key, doom=BROKEN if broken > 0 else doom)
+    world.of(Lives).all[instance.id] = life
     instance.launch_time = world.clock.now()
     _enter(world, life, "pending", world.clock.now_s())
     _tell(world, "launched", instance)
@@ -107,7 +142,7 @@ def start(world: "World", instance: Any) -> None:
         return
     life = world.of(Lives).all[instance.id]
     instance.launch_time = world.clock.now()
-    _say(instance, "", ("", ""))
+    _say(instance, "", UNHARMED)
     _enter(world, life, "pending", world.clock.now_s())
     _tell(world, "started", instance)
 
@@ -126,7 +161,7 @@ def reboot(world: "World", instance: Any) -> None:
     _tell(world, "rebooted", instance)
 
 
-def terminate(world: "World", instance: Any, reason: tuple[str, str] = BY_USER) -> None:
+def terminate(world: "World", instance: Any, reason: Reason = BY_USER) -> None:
     """Terminate an instance for a reason (code, words); one that already is, or is about to be, is left as it is."""
     if instance.state in ("shutting-down", "terminated"):
         return
@@ -151,8 +186,8 @@ def _settle(world: "World") -> None:
 
 def _step(world: "World", life: Life) -> None:
     state, at_s = _NEXT[life.instance.state], life.until_s or 0.0
-    if state == "running" and life.is_doomed:
-        terminate(world, life.instance, BROKEN)
+    if state == "running" and life.doom != UNHARMED:
+        terminate(world, life.instance, life.doom)
         return
     _enter(world, life, state, at_s)
 
@@ -183,7 +218,7 @@ def _forget(world: "World", instance: Any) -> None:
     instance.ec2_backend.tags.pop(instance.id, None)
 
 
-def _say(instance: Any, transition: str, reason: tuple[str, str]) -> None:
+def _say(instance: Any, transition: str, reason: Reason) -> None:
     instance._reason = transition
     instance.state_reason = StateReason(code=reason[0], message=reason[1])
 
