@@ -1,7 +1,9 @@
 """Moto's server application, called inside this process."""
 
+import copy
 import io
 import os
+import random
 import traceback
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,10 @@ os.environ.setdefault("MOTO_ENABLE_KEYPAIR_VALIDATION", "1")
 os.environ.setdefault("MOTO_ENABLE_AMI_VALIDATION", "1")
 os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
 
-from moto.moto_api._internal.models import moto_api_backend
+from moto.core.base_backend import BackendDict, backend_lock
+from moto.core.model_instances import reset_model_data
+from moto.ec2 import utils as ec2_utils
+from moto.iam.models import IAMBackend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.test import run_wsgi_app
 from werkzeug.wrappers import Response
@@ -45,5 +50,34 @@ class Moto:
         return Response(chunks, status, told)
 
     def reset(self) -> None:
-        """Forget everything."""
-        moto_api_backend.reset()
+        """Forget everything. Moto's own reset fills every store anew before it throws them away: 0.3 s for each."""
+        with backend_lock:
+            for stores in BackendDict._instances:
+                if stores.service_name == "s3":
+                    for store in stores.values():
+                        store.reset()  # its objects are open files
+                stores.clear()
+            BackendDict._instances.clear()
+        reset_model_data()
+
+
+def _random_id(size: int = 8) -> str:
+    return f"{random.getrandbits(4 * size):0{size}x}"
+
+
+_made_policies: list[Any] = []
+_make_policies = IAMBackend._init_aws_policies
+
+
+def _policies(store: IAMBackend) -> list[Any]:
+    if not _made_policies:
+        _made_policies.extend(_make_policies(store))
+    copies = [copy.copy(policy) for policy in _made_policies]
+    for policy in copies:
+        policy.account_id = store.account_id
+    return copies
+
+
+# Each account's store of EC2 begins with 1300 images, that of IAM with 1600 policies: half a second for each test.
+ec2_utils.random_resource_id = _random_id
+IAMBackend._init_aws_policies = _policies  # type: ignore[method-assign]
