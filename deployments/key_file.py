@@ -17,20 +17,18 @@ from blocks.errors import WrongState
 from deployments.detached import wait_until
 from deployments.settings import House
 
-_PATIENCE_S = 60
-
 
 @contextmanager
-def only_user(house: House) -> Iterator[None]:
+def only_user(house: House, *, limit_s: float = 60) -> Iterator[None]:
     """Be the only process that works with the house's keys: a server while it serves, or a change of key.
 
     Two that knew different keys would lose what one of them writes. The lock goes with its process, also a killed one.
 
     Raises:
-        WrongState: Another process had it for a minute.
+        WrongState: Another process had it until the limit.
     """
     with (house.folder / "encryption.lock").open("w") as lock:
-        if not wait_until(lambda: _taken(lock), limit_s=_PATIENCE_S):
+        if not wait_until(lambda: _taken(lock), limit_s=limit_s):
             raise WrongState(
                 "another server of this house runs, or another change of its key", where=lock.name, advice="End it."
             )
