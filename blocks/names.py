@@ -62,6 +62,9 @@ _VPC_ID = r"vpc-([0-9a-f]{8}|[0-9a-f]{17})"
 RoleName = Annotated[str, Field(pattern=rf"^{_ROLE_NAME}$")]
 """A role's name, as IAM takes it (IAM User Guide, "IAM and AWS STS quotas")."""
 
+OurRoleName = Annotated[str, Field(pattern=r"^groundwork-[A-Za-z0-9_+=,.@\-]{1,53}$")]
+"""The name of a role that we make: its prefix is what policies about our roles ask for."""
+
 RoleArn = Annotated[str, Field(pattern=rf"^{_ROLE_ARN}$")]
 RoleArnOrNone = Annotated[str, Field(pattern=rf"^({_ROLE_ARN})?$")]
 """A role's ARN; empty: no role."""

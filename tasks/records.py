@@ -1,27 +1,19 @@
 """Records of clusters: written before anything is made, read again by name, changed by one writer at a time."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
-from prefect.blocks.core import Block
-from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import BlockDocumentUpdate
-from prefect.concurrency.sync import concurrency
 from prefect.context import FlowRunContext
 from prefect.events import emit_event
-from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import PREFECT_UI_URL
 
 from blocks.cluster import Cluster, LocalClusterSpec, State, is_legal
 from blocks.cluster_key import ClusterKey
-from blocks.errors import NameTaken, NotFound, TimedOut, WrongState
-
-B = TypeVar("B", bound=Block)
-
-_LEASE_S = 60
-_PATIENCE_S = 900
+from blocks.errors import NameTaken, NotFound, WrongState
+from tasks import documents
+from tasks.turns import turn
 
 
 @contextmanager
@@ -31,36 +23,15 @@ def one_writer(cluster_name: str) -> Iterator[None]:
     Raises:
         TimedOut: Somebody else held it for a quarter of an hour.
     """
-    with _limited(f"cluster-{cluster_name}", 1):
+    with turn(f"cluster-{cluster_name}"):
         yield
 
 
 @contextmanager
 def changing_account(account: str, *, at_once: int = 8) -> Iterator[None]:
     """Hold one of the slots for changes in an account: a place is never asked for more than that at a time."""
-    with _limited("account-" + account.replace("/", "-"), at_once):
+    with turn("account-" + account.replace("/", "-"), at_once=at_once):
         yield
-
-
-@contextmanager
-def _limited(limit: str, at_once: int) -> Iterator[None]:
-    with get_client(sync_client=True) as client:
-        _ensure_limit(client, limit, at_once)
-    try:
-        with concurrency(limit, strict=True, lease_duration=_LEASE_S, timeout_seconds=_PATIENCE_S):
-            yield
-    except TimeoutError as error:
-        raise TimedOut(f"others held it for {_PATIENCE_S} s", where=limit, advice="See `prefect gcl ls`.") from error
-
-
-def _ensure_limit(client: SyncPrefectClient, limit: str, at_once: int) -> None:
-    # Two first askers race between Prefect's look and its create; the loser's 409 says that the limit is there.
-    with suppress(ObjectAlreadyExists):
-        try:
-            client.upsert_global_concurrency_limit_by_name(limit, at_once)
-        except PrefectHTTPStatusError as error:
-            if error.response.status_code != 409:
-                raise
 
 
 def claim(spec: LocalClusterSpec) -> Cluster:
@@ -108,7 +79,7 @@ def _creator() -> str:
 
 def find(name: str) -> Cluster | None:
     """Return a cluster's record as it is now, or None."""
-    return _load(Cluster, name)
+    return documents.load(Cluster, name)
 
 
 def read(name: str) -> Cluster:
@@ -123,15 +94,6 @@ def read(name: str) -> Cluster:
     return cluster
 
 
-def _load(kind: type[B], name: str) -> B | None:
-    with get_client(sync_client=True) as client:
-        try:
-            document = client.read_block_document_by_name(name, kind.get_block_type_slug())
-        except ObjectNotFound:
-            return None
-    return kind._from_block_document(document)  # noqa: SLF001
-
-
 def change(cluster: Cluster, state: State, reason: str = "", **fields: Any) -> Cluster:
     """Write a cluster's next state, with what else became known of it, and tell it as an event.
 
@@ -143,19 +105,9 @@ def change(cluster: Cluster, state: State, reason: str = "", **fields: Any) -> C
     news = {"state": state, "seed_state": state.seed_state, "reason": reason, "changed_at": datetime.now(UTC)}
     for field, value in (news | fields).items():
         setattr(cluster, field, value)
-    _write(cluster)
+    documents.overwrite(cluster)
     _tell(cluster)
     return cluster
-
-
-def _write(cluster: Cluster) -> None:
-    document = cluster._block_document_id  # noqa: SLF001
-    if document is None:
-        raise NotFound("its record was never written", where=f"cluster {cluster.name}")
-    data = cluster.model_dump(mode="json", include=set(Cluster.model_fields))
-    # One call; Block.save makes about six, registering type and schema each time.
-    with get_client(sync_client=True) as client:
-        client.update_block_document(document, BlockDocumentUpdate(data=data, merge_existing_data=False))
 
 
 def _tell(cluster: Cluster) -> None:
@@ -171,16 +123,13 @@ def _tell(cluster: Cluster) -> None:
 
 def forget(cluster: Cluster) -> None:
     """Remove a cluster's record and key. Removing what is gone does nothing."""
-    with get_client(sync_client=True) as client:
-        for kind in (ClusterKey, Cluster):
-            with suppress(ObjectNotFound):
-                document = client.read_block_document_by_name(cluster.name, kind.get_block_type_slug())
-                client.delete_block_document(document.id)
+    for kind in (ClusterKey, Cluster):
+        documents.remove(kind, cluster.name)
 
 
 def key_of(cluster: Cluster) -> ClusterKey | None:
     """Return a cluster's key pair, or None where it has none yet (one of an earlier namesake does not count)."""
-    key = _load(ClusterKey, cluster.name)
+    key = documents.load(ClusterKey, cluster.name)
     return key if key is not None and key.cluster_uuid == cluster.uuid else None
 
 
