@@ -82,7 +82,7 @@ KINDS: dict[str, Kind] = {
     "key": Kind(
         "InvalidKeyPair.NotFound",
         "The key pair '{}' does not exist",
-        _among(lambda backend: backend.keypairs.values()),
+        _among(lambda backend: backend.key_pairs.values()),
     ),
 }
 """By the prefix of the id. Rules of other files may add theirs."""
