@@ -19,6 +19,7 @@ import tests.worlds.aws.rules.instance_attributes
 import tests.worlds.aws.rules.instance_states
 import tests.worlds.aws.rules.instances
 import tests.worlds.aws.rules.interfaces
+import tests.worlds.aws.rules.kms
 import tests.worlds.aws.rules.launch_templates
 import tests.worlds.aws.rules.lookups
 import tests.worlds.aws.rules.networks
@@ -26,6 +27,7 @@ import tests.worlds.aws.rules.passing_time
 import tests.worlds.aws.rules.placement_groups
 import tests.worlds.aws.rules.profiles
 import tests.worlds.aws.rules.routes
+import tests.worlds.aws.rules.secrets
 import tests.worlds.aws.rules.simulate
 import tests.worlds.aws.rules.snapshots
 import tests.worlds.aws.rules.spot
