@@ -213,7 +213,7 @@ def _behind(call: Call, text: str) -> str:
     ec2 = store(call)
     if text.startswith("rtbassoc-"):
         tables = list(ec2.route_tables.values())
-        return next((table.id for table in tables if text in {table.main_association_id, *table.associations}), text)
+        return next((table.id for table in tables if text in {table.main_association_id, *table._associations}), text)
     if text.startswith("eipassoc-"):
         return next((address.allocation_id for address in ec2.addresses if address.association_id == text), text)
     if text.startswith("iip-assoc-"):
