@@ -12,7 +12,6 @@ from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS, INSTANCE_TYP
 from tests.worlds.aws.call import Answer, Call, CannotAnswer, Refused
 from tests.worlds.aws.rules import images, spot
 from tests.worlds.aws.rules.launch_tags import check_tags
-from tests.worlds.aws.rules.lookups import of_kind
 
 if TYPE_CHECKING:
     from tests.worlds.aws.world import World
@@ -205,5 +204,7 @@ def public_key(world: "World", call: Call, asked: dict[str, Any]) -> str:
     name = asked.get("KeyName")
     if not name:
         return ""
-    pair = of_kind(world.backend(call), "key", name)
+    pair = world.backend(call).key_pairs.get(name)
+    if pair is None:
+        raise Refused("InvalidKeyPair.NotFound", f"The key pair '{name}' does not exist")
     return str(pair.public_key).strip()
