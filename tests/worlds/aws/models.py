@@ -49,6 +49,7 @@ COMMON_CODES = frozenset(
 
 S3_CODES = frozenset(
     {
+        "AccessControlListNotSupported",
         "AccessDenied",
         "BucketAlreadyExists",
         "BucketAlreadyOwnedByYou",

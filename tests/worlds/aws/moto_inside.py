@@ -17,8 +17,10 @@ os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
 from moto.core.base_backend import BackendDict, backend_lock
 from moto.core.model_instances import reset_model_data
 from moto.ec2 import utils as ec2_utils
+from moto.iam.access_control import PermissionResult
 from moto.iam.models import IAMBackend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.s3.models import FakeBucket
 from werkzeug.test import run_wsgi_app
 from werkzeug.wrappers import Response
 
@@ -81,3 +83,5 @@ def _policies(store: IAMBackend) -> list[Any]:
 # Each account's store of EC2 begins with 1300 images, that of IAM with 1600 policies: half a second for each test.
 ec2_utils.random_resource_id = _random_id
 IAMBackend._init_aws_policies = _policies  # type: ignore[method-assign]
+# The world judges buckets' policies itself; moto knows neither their principals nor their conditions.
+FakeBucket.get_permission = lambda *_: PermissionResult.NEUTRAL  # type: ignore[method-assign]

@@ -26,10 +26,13 @@ import tests.worlds.aws.rules.networks
 import tests.worlds.aws.rules.passing_time
 import tests.worlds.aws.rules.placement_groups
 import tests.worlds.aws.rules.profiles
+import tests.worlds.aws.rules.regions
 import tests.worlds.aws.rules.routes
+import tests.worlds.aws.rules.s3
 import tests.worlds.aws.rules.secrets
 import tests.worlds.aws.rules.simulate
 import tests.worlds.aws.rules.snapshots
 import tests.worlds.aws.rules.spot
+import tests.worlds.aws.rules.ssm
 import tests.worlds.aws.rules.sts
 import tests.worlds.aws.rules.tags
