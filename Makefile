@@ -39,5 +39,5 @@ bench:  ## Measure against mpiexec typed by hand; ends with OK or the goals miss
 lock:  ## Write requirements.lock anew from pyproject.toml
 	@$(READY) && .venv/bin/uv pip compile --quiet --system-certs --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --extra dev --upgrade pyproject.toml -o requirements.lock
 
-clean:  ## Remove what can be made again (.venv, caches); nothing of GROUNDWORK_HOME
-	@rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis && find . -name __pycache__ -type d -prune -exec rm -rf {} +
+clean:  ## Remove what can be made again (venvs, caches); nothing of GROUNDWORK_HOME
+	@rm -rf .venv .venv-ministack .mypy_cache .ruff_cache .import_linter_cache .hypothesis && find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -118,6 +118,7 @@ def about(world: "World", call: Call) -> Context:
         "aws:currenttime": [world.clock.now().isoformat().replace("+00:00", "Z")],
         "aws:epochtime": [str(int(world.clock.now_s()))],
         "aws:principalaccount": [principal.account],
+        "aws:principalisawsservice": ["false"],
         "aws:principalarn": [principal.identity],
         "aws:principaltype": [_type(principal)],
         "aws:requestedregion": [call.region],
