@@ -8,6 +8,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,23 @@ from botocore.config import Config
 from tests.worlds.aws.__main__ import CUSTOMER, INSTALLATION
 from tests.worlds.aws.keys import root_key
 
-__all__ = ["CUSTOMER", "INSTALLATION", "AwsWorld", "aws_world"]
+__all__ = ["CUSTOMER", "INSTALLATION", "AwsWorld", "Jump", "aws_world"]
 
 ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Jump:
+    """The world's SSH jump host, which forwards to port 22 of private addresses of running instances in one VPC.
+
+    ``user`` is the VPC; keys are in OpenSSH's formats.
+    """
+
+    host: str
+    port: int
+    user: str
+    host_key: str
+    private_key: str = field(repr=False)
 
 
 class AwsWorld:
@@ -86,6 +101,10 @@ class AwsWorld:
         """Return what the world could not answer; a test fails of it."""
         found: list[str] = self._tell("unanswered")
         return found
+
+    def jump(self, vpc_id: str) -> "Jump":
+        """Return the way to a VPC's hosts; the setting ``hosts`` makes instances real hosts."""
+        return Jump(user=vpc_id, **self._tell("jump"))
 
     def _tell(self, verb: str, **told: Any) -> Any:
         request = urllib.request.Request(f"{self.url}/_world/{verb}", json.dumps(told).encode(), method="POST")

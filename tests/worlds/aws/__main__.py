@@ -18,7 +18,7 @@ def main() -> None:
     """Serve the world, and print the settings that point a client at it."""
     ends = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # before threads are made, which would die of them
-    server = Server(int(os.environ.get("AWS_WORLD_PORT") or DEFAULT_PORT))
+    server = Server(int(os.environ.get("AWS_WORLD_PORT") or DEFAULT_PORT), **_wishes())
     server.start()
     print("The AWS test world is up. In a terminal:", *settings(server.url, INSTALLATION), sep="\n", flush=True)
     print(
@@ -26,6 +26,11 @@ def main() -> None:
     )
     signal.sigwait(ends)
     server.close()
+
+
+def _wishes() -> dict[str, bool]:
+    """Return the settings that the environment asks for: ``AWS_WORLD_HOSTS=1`` makes instances real hosts."""
+    return {"hosts": True} if os.environ.get("AWS_WORLD_HOSTS") else {}
 
 
 def settings(url: str, account: str) -> list[str]:

@@ -5,12 +5,14 @@ import socket
 import threading
 import traceback
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wrappers import Request, Response
 
+from tests.worlds.aws import hosts
 from tests.worlds.aws.call import NoReply
 from tests.worlds.aws.faults import Bucket, Fault
 from tests.worlds.aws.moto_inside import Moto
@@ -25,11 +27,13 @@ class _Handler(MotoRequestHandler):
 
 
 class Server:
-    """The world over HTTP."""
+    """The world over HTTP. ``settings`` are those that each new world has at first."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, **settings: Any) -> None:
+        hosts.clean_after_killed_worlds()
+        self._settings = settings
         self._moto = Moto()
-        self.world = World(self._moto)
+        self.world = self._new_world()
         self._http: BaseWSGIServer = make_server(
             "127.0.0.1", port, self._answer, threaded=True, request_handler=_Handler
         )
@@ -43,6 +47,7 @@ class Server:
         """Serve no longer."""
         self._http.shutdown()
         self._http.server_close()
+        hosts.close(self.world)
 
     def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
@@ -78,8 +83,15 @@ class Server:
             "end_sessions": world.keys.end_sessions,
             "calls": world.calls,
             "unanswered": lambda: world.unanswered,
+            "jump": partial(hosts.jump, world),
         }
 
     def _reset(self) -> None:
+        hosts.close(self.world)
         self._moto.reset()
-        self.world = World(self._moto)
+        self.world = self._new_world()
+
+    def _new_world(self) -> World:
+        world = World(self._moto)
+        world.settings.update(self._settings)
+        return world
