@@ -29,9 +29,11 @@ def claim(account: AwsAccount, name: str) -> AwsAccount:
 
     Raises:
         NameTaken: Another account has the name.
+        BadInput: Access keys that are in no block document of their own.
     """
     if find(name) is not None:
         raise NameTaken(f"there is an account {name} already", where="name", advice="Choose another name.")
+    documents.require_saved_inside(account)
     account.save(name)
     _tell(account)
     return account
