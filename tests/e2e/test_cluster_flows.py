@@ -1,5 +1,6 @@
 """A cluster's life through a real Prefect server and worker: the world is what nodes and processes there are."""
 
+import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -7,6 +8,9 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_ssh_private_key
+from prefect.client.orchestration import get_client
 
 from blocks.cluster import Cluster, State
 from blocks.errors import GroundworkError, NameTaken, NodeUnreachable
@@ -16,9 +20,11 @@ from tasks import records
 from tasks.home import home
 from tasks.providers.local.faults import LocalFaults
 from tasks.providers.local.provider import LocalProvider
+from tasks.ssh import Login, connect, wait_for_login
 from tests.worlds import flow_runs
 from tests.worlds.flow_runs import block, require_completed, wait_until
 from tests.worlds.prefect_server import PrefectServer
+from tests.worlds.secrets_at_rest import files_with
 
 CREATION_STEPS = [
     "check what was asked for",
@@ -84,6 +90,53 @@ def test_a_cluster_lives_through_the_command_line(house: PrefectServer) -> None:
 
 def shared_folder(cluster: Cluster) -> Path:
     return home() / "clusters" / cluster.uuid / "shared"
+
+
+def test_a_clusters_key_goes_with_it(house: PrefectServer) -> None:
+    """SEC-03: made by us, in a secret block and on the cluster's own folder only; after the cluster it is nowhere, and
+    a new cluster of the same name refuses it."""
+    create_local_cluster(name="keyed", node_count=1, slots_per_node=1)
+    old = records.read("keyed")
+    key = private_key(old)
+    wait_for_login(old.head, Login(old.require_ground().user, key), timeout_s=30).close()
+    on_cluster = shared_folder(old) / ".groundwork" / "ssh" / "id_ed25519"
+    assert files_with(home(), *faces(key)) == {str(on_cluster.relative_to(home()))}
+    assert clusters_in_blocks(key) == ["keyed"]
+    delete_cluster(cluster=old)
+    assert files_with(home(), *faces(key)) == set()
+    assert clusters_in_blocks(key) == []
+
+    create_local_cluster(name="keyed", node_count=1, slots_per_node=1)
+    new = records.read("keyed")
+    assert new.uuid != old.uuid
+    user = new.require_ground().user
+    wait_for_login(new.head, Login(user, private_key(new)), timeout_s=30).close()
+    with pytest.raises(NodeUnreachable, match="Authentication failed"):
+        connect(new.head, Login(user, key))
+    delete_cluster(cluster=new)
+
+
+def private_key(cluster: Cluster) -> str:
+    key = records.key_of(cluster)
+    assert key is not None
+    return key.private_key.get_secret_value()
+
+
+def faces(private_key: str) -> list[bytes]:
+    """A private key as the file that it is, as a line of JSON has it, and the 32 secret bytes alone."""
+    loaded = load_ssh_private_key(private_key.encode(), None)
+    assert isinstance(loaded, Ed25519PrivateKey)
+    return [private_key.encode(), json.dumps(private_key)[1:-1].encode(), loaded.private_bytes_raw()]
+
+
+def clusters_in_blocks(private_key: str) -> list[str]:
+    """The names of the block documents in which a private key stands, for whoever may read secrets."""
+    found, offset = [], 0
+    with get_client(sync_client=True) as client:
+        while page := client.read_block_documents(offset=offset, limit=100, include_secrets=True):
+            found += [document.name for document in page if private_key in document.data.values()]
+            offset += len(page)
+    return [name for name in found if name]
 
 
 def test_a_killed_creation_goes_on_where_it_ended(house: PrefectServer) -> None:

@@ -1,6 +1,6 @@
 """SEC-01: what lies on the disk tells no secret without the key, and `make rotate-key` changes the key.
 
-One house of its own, which the tests of this file lead through its life in their order.
+One house of its own: opened once, closed when the first test needs that.
 """
 
 import json
@@ -159,10 +159,9 @@ def test_the_key_of_another_server_is_not_changed(own_house: PrefectServer) -> N
 
 
 def test_an_open_house_gets_a_new_key(own_house: PrefectServer, stolen: Path) -> None:
-    """SEC-01: rotate and read; the old key opens nothing, not even what was overwritten before; the house is open."""
+    """SEC-01: rotate and read; the old key opens nothing, and the house is open again at the same address."""
     old = key_file(own_house).read_text().strip()
-    encrypted = documents(stolen / "server" / "prefect.db")
-    remains = [piece for text in encrypted.values() for piece in slices(text)]
+    remains = [piece for text in documents(stolen / "server" / "prefect.db").values() for piece in slices(text)]
     changed = own_house.command("rotate_key", GROUNDWORK_PORT="")
     assert (changed.returncode, changed.stderr) == (0, "")
     assert f"Starting Prefect's server on {own_house.house.url} ..." in changed.stdout
@@ -174,22 +173,44 @@ def test_an_open_house_gets_a_new_key(own_house: PrefectServer, stolen: Path) ->
     assert [piece for piece in remains if piece in now] == []
 
 
+@contextmanager
+def copy_of(house: PrefectServer) -> Iterator[PrefectServer]:
+    """The house again, closed, for tests that do to its database what nobody should."""
+    assert house.command("down").returncode == 0
+    with new_house() as copy:
+        shutil.copytree(house.house.folder, copy.house.folder)
+        yield copy
+
+
 def test_a_document_that_no_key_opens_is_named(own_house: PrefectServer) -> None:
     """Its key may still be somewhere: nothing is changed."""
-    assert own_house.command("down").returncode == 0
-    with new_house() as copy:
-        shutil.copytree(own_house.house.folder, copy.house.folder)
+    with copy_of(own_house) as copy:
         before = key_file(copy).read_text()
         foreign = json.dumps(Fernet(Fernet.generate_key()).encrypt(b"{}").decode())
-        with closing(sqlite3.connect(copy.house.folder / "prefect.db")) as opened_file:
-            opened_file.execute("update block_document set data = ? where name = 'git'", [foreign])
-            opened_file.commit()
+        with closing(sqlite3.connect(copy.house.folder / "prefect.db")) as changed, changed:
+            changed.execute("update block_document set data = ? where name = 'git'", [foreign])
         encrypted = documents(database(copy))
         refused = copy.command("rotate_key")
         assert refused.returncode == 1
         assert "block document Git credentials/git: no key that we have opens it" in refused.stderr
         assert refused.stderr.count("\n") == 1
         assert (key_file(copy).read_text(), documents(database(copy))) == (before, encrypted)
+
+
+def test_what_was_deleted_before_goes_too(own_house: PrefectServer) -> None:
+    """SEC-01: SQLite leaves deleted rows in its file; the old key would open them."""
+    with copy_of(own_house) as copy:
+        file = copy.house.folder / "prefect.db"
+        text = documents(file)["git"]
+        with closing(sqlite3.connect(file)) as changed:
+            changed.execute("pragma secure_delete = off")
+            with changed:
+                changed.execute("create table deleted as select data from block_document, block_type")
+            with changed:
+                changed.execute("drop table deleted")
+        assert text.encode() in file.read_bytes()
+        assert copy.command("rotate_key").returncode == 0
+        assert [piece for piece in slices(text) if piece in file.read_bytes()] == []
 
 
 def die_at_every_step(house: PrefectServer, dying: Changes) -> set[str]:
@@ -218,6 +239,7 @@ def test_a_change_that_dies_at_any_step_loses_nothing(own_house: PrefectServer) 
 
     At the end the house is opened in the worst state of all: three keys in the file, and the middle one opens.
     """
+    assert own_house.command("down").returncode == 0
     with changes(own_house) as dying:
         seen = die_at_every_step(own_house, dying)
         assert {"open encryption.draft", "os.rename encryption.draft", "begin", "UPDATE", "commit", "VACUUM"} <= seen
