@@ -27,6 +27,7 @@ DEFAULTS = {
     "iam": 100,
     "kms": 100,
     "logs": 50,
+    "pricing": 100,
     "resourcegroupstaggingapi": 50,
     "sagemaker": 10,
     "secretsmanager": 100,

@@ -8,6 +8,7 @@ import tests.worlds.aws.rules.efs
 import tests.worlds.aws.rules.endpoints
 import tests.worlds.aws.rules.gateways
 import tests.worlds.aws.rules.groups
+import tests.worlds.aws.rules.hidden_objects
 import tests.worlds.aws.rules.hosts
 import tests.worlds.aws.rules.iam
 import tests.worlds.aws.rules.iam_documents
@@ -25,7 +26,9 @@ import tests.worlds.aws.rules.lookups
 import tests.worlds.aws.rules.networks
 import tests.worlds.aws.rules.passing_time
 import tests.worlds.aws.rules.placement_groups
+import tests.worlds.aws.rules.pricing
 import tests.worlds.aws.rules.profiles
+import tests.worlds.aws.rules.quotas
 import tests.worlds.aws.rules.regions
 import tests.worlds.aws.rules.routes
 import tests.worlds.aws.rules.s3
@@ -35,4 +38,6 @@ import tests.worlds.aws.rules.snapshots
 import tests.worlds.aws.rules.spot
 import tests.worlds.aws.rules.ssm
 import tests.worlds.aws.rules.sts
+import tests.worlds.aws.rules.tagging
 import tests.worlds.aws.rules.tags
+import tests.worlds.aws.rules.volumes
