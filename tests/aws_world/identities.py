@@ -1,9 +1,14 @@
 """Users, keys and policies that tests of permissions make."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from tests.worlds.aws_world import AwsWorld
+
+Statement = dict[str, Any]
 
 
 def trust(*principals: str, external_id: str = "", action: str = "sts:AssumeRole") -> str:
@@ -37,3 +42,25 @@ def key_of(answer: dict[str, Any]) -> dict[str, str]:
         "aws_secret_access_key": told["SecretAccessKey"],
         "aws_session_token": told["SessionToken"],
     }
+
+
+def may(actions: str | list[str], resource: str | list[str] = "*", **condition: Any) -> Statement:
+    """Return a statement that allows actions, under conditions by operator."""
+    told: Statement = {"Effect": "Allow", "Action": actions, "Resource": resource}
+    return {**told, "Condition": condition} if condition else told
+
+
+def give(aws: AwsWorld, *statements: Statement, user: str = "ada") -> None:
+    """Give a user these statements in place of its former ones."""
+    document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+    aws.client("iam").put_user_policy(UserName=user, PolicyName="own", PolicyDocument=document)
+
+
+def refusal(call: Callable[..., Any], **told: Any) -> tuple[str, str]:
+    """Return the code and words with which a call is refused; empty where it is not. A dry run is let through."""
+    try:
+        call(**told)
+    except ClientError as refused:
+        error = refused.response["Error"]
+        return ("", "") if error["Code"] == "DryRunOperation" else (str(error["Code"]), str(error["Message"]))
+    return "", ""

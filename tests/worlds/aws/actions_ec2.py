@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from tests.worlds.aws import attached, things_ec2
+from tests.worlds.aws import attached, launches_ec2, things_ec2
 from tests.worlds.aws.call import Call
 from tests.worlds.aws.needs import Need, asked_tags, pass_role
 from tests.worlds.aws.things_ec2 import KINDS, Thing
@@ -49,11 +49,11 @@ def needs(world: "World", call: Call) -> list[Need]:
     """Return what a call to EC2 needs."""
     if not _ABOUT_ONE.match(call.operation):
         return [Need(f"ec2:{call.operation}", "*", _common(call))]
-    params = things_ec2.with_template(call)
-    things = [*_made(call, params), *_named(call, params)]
+    params = launches_ec2.with_template(call)
+    things = [*_made(world, call, params), *_named(world, call, params)]
     found = [Need(f"ec2:{call.operation}", thing.arn(call), {**_common(call), **thing.context}) for thing in things]
     found = found or [Need(f"ec2:{call.operation}", "*", {**_common(call), **_all_tags(call)})]
-    return [*found, *_tagging(call, params, things), *_passing(call, params)]
+    return [*found, *_tagging(call, params, things), *_passing(world, call, params)]
 
 
 def _common(call: Call) -> dict[str, list[str]]:
@@ -64,10 +64,10 @@ def _all_tags(call: Call) -> dict[str, list[str]]:
     return asked_tags(call.params.get("Tags", []))
 
 
-def _made(call: Call, params: dict[str, Any]) -> Iterator[Thing]:
+def _made(world: "World", call: Call, params: dict[str, Any]) -> Iterator[Thing]:
     """Yield what does not exist yet; it has no tags but those asked for."""
     if call.operation == "RunInstances":
-        yield from things_ec2.launched(call, params)
+        yield from launches_ec2.launched(world, call, params)
         return
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", call.operation.removeprefix("Create")).lower()
     for kind in _MADE.get(call.operation, [name] if call.operation.startswith("Create") else []):
@@ -75,13 +75,13 @@ def _made(call: Call, params: dict[str, Any]) -> Iterator[Thing]:
             yield things_ec2.new(call, kind, params)
 
 
-def _named(call: Call, params: dict[str, Any]) -> Iterator[Thing]:
+def _named(world: "World", call: Call, params: dict[str, Any]) -> Iterator[Thing]:
     if call.operation == "RunInstances":
-        yield from things_ec2.launched_with(call, params)
+        yield from launches_ec2.launched_with(world, call, params)
         return
     only = _ONLY.get(call.operation)
     extra = _all_tags(call) if call.operation in ("CreateTags", "DeleteTags") else {}
-    for thing in things_ec2.named(call, params):
+    for thing in things_ec2.named(world, call, params):
         if only in (None, thing.kind):
             yield Thing(thing.kind, thing.name, {**thing.context, **extra, **_new_profile(params)})
 
@@ -102,11 +102,11 @@ def _tagging(call: Call, params: dict[str, Any], things: list[Thing]) -> Iterato
         yield Need("ec2:CreateTags", made.arn(call), context)
 
 
-def _passing(call: Call, params: dict[str, Any]) -> Iterator[Need]:
-    profile = things_ec2.profile(call, params.get("IamInstanceProfile"))
+def _passing(world: "World", call: Call, params: dict[str, Any]) -> Iterator[Need]:
+    profile = launches_ec2.profile(call, params.get("IamInstanceProfile"))
     if call.operation.startswith(("CreateLaunchTemplate", "Disassociate")) or profile is None:
         return
-    instance = next((thing for thing in things_ec2.named(call, params) if thing.kind == "instance"), None)
+    instance = next((thing for thing in things_ec2.named(world, call, params) if thing.kind == "instance"), None)
     about = (instance or Thing("instance", "*")).arn(call)
     for role in profile.roles:
         if attached.entity(role.arn) is not None:

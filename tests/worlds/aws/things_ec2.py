@@ -5,13 +5,16 @@ By "Resource types defined by Amazon EC2" in the Service Authorization Reference
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moto.backends import get_backend
 
-from tests.worlds.aws import attached
 from tests.worlds.aws.call import Call
 from tests.worlds.aws.needs import Context, asked_tags, held_tags
+from tests.worlds.aws.rules.placement_groups import PlacementGroups
+
+if TYPE_CHECKING:
+    from tests.worlds.aws.world import World
 
 KINDS = {
     "acl": "network-acl",
@@ -79,43 +82,16 @@ def store(call: Call) -> Any:
     return get_backend("ec2")[call.account][call.region]
 
 
-def with_template(call: Call) -> dict[str, Any]:
-    """Return a request's parameters over those of the launch template that it names."""
-    asked = call.params.get("LaunchTemplate")
-    if call.operation != "RunInstances" or not asked:
-        return call.params
-    found = template(call, asked)
-    if found is None:
-        return call.params
-    try:
-        data = found.get_version(asked.get("Version", "$Default")).data
-    except Exception:  # noqa: BLE001 # an unknown version is refused later, in EC2's words
-        return call.params
-    return {**data, **call.params}
-
-
-def template(call: Call, asked: dict[str, Any]) -> Any:
-    """Return moto's launch template of an id or a name; None where there is none."""
-    ec2 = store(call)
-    name = asked.get("LaunchTemplateId") or ec2.launch_template_name_to_ids.get(asked.get("LaunchTemplateName"), "")
-    return ec2.launch_templates.get(name)
-
-
-def profile(call: Call, asked: Any) -> Any:
-    """Return moto's instance profile of a name or an ARN; None where there is none."""
-    if not isinstance(asked, dict):
-        return None
-    name = asked.get("Name") or str(asked.get("Arn", "")).rpartition("/")[2]
-    return attached.store(call.account).instance_profiles.get(name)
-
-
-def known(call: Call, thing_id: str) -> Thing:
+def known(world: "World", call: Call, thing_id: str) -> Thing:
     """Return a resource by its id with the condition keys that it has now."""
     ec2 = store(call)
     kind = KINDS[thing_id.rpartition("-")[0]]
     tags = dict(ec2.tags.get(thing_id) or {})
     context = held_tags(tags, "ec2")
     found = _find(ec2, kind, thing_id)
+    if kind == "placement-group":
+        groups = world.of(PlacementGroups).of(call.account, call.region)
+        return Thing(kind, next((group.name for group in groups if group.id == thing_id), thing_id), context)
     if kind == "key-pair":
         pair = next((pair for pair in list(ec2.key_pairs.values()) if pair.id == thing_id), None)
         return Thing(kind, pair.key_name if pair else thing_id, context)
@@ -149,7 +125,7 @@ def _keys(call: Call, kind: str, found: Any) -> Context:
         told |= {"ec2:availabilityzone": found.availability_zone}
     if kind in ("subnet", "security-group", "route-table", "network-acl"):
         told["ec2:vpc"] = _vpc(call, found.vpc_id)
-    return _texts(told)
+    return texts(told)
 
 
 _ID_KEYS = {
@@ -183,7 +159,8 @@ def _vpc(call: Call, vpc_id: str) -> str:
     return Thing("vpc", vpc_id).arn(call)
 
 
-def _texts(told: dict[str, Any]) -> Context:
+def texts(told: dict[str, Any]) -> Context:
+    """Return condition keys with their values as texts; what is None is left out."""
     return {
         key: [str(value).lower() if isinstance(value, bool) else str(value)]
         for key, value in told.items()
@@ -191,20 +168,24 @@ def _texts(told: dict[str, Any]) -> Context:
     }
 
 
-def named(call: Call, params: dict[str, Any]) -> Iterator[Thing]:
+def named(world: "World", call: Call, params: dict[str, Any]) -> Iterator[Thing]:
     """Yield every resource that a request names in its parameters, by id or name, each once."""
     seen = set()
     for text in _texts_of(params):
         thing_id = _behind(call, text)
         if thing_id.rpartition("-")[0] in KINDS and thing_id not in seen:
             seen.add(thing_id)
-            yield known(call, thing_id)
-    yield from _by_name(call, params)
+            yield known(world, call, thing_id)
+    yield from _by_name(world, call, params)
+
+
+_NO_IDS = {"ClientToken", "Description", "GroupName", "KeyName", "LaunchTemplateName", "Name", "UserData"}
+"""Texts that people choose, which may look like ids."""
 
 
 def _texts_of(params: dict[str, Any]) -> Iterator[str]:
     for name, value in params.items():
-        if name not in ("ClientToken", "Description", "Name", "UserData"):
+        if name not in _NO_IDS:
             yield from (text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str))
 
 
@@ -224,21 +205,32 @@ def _behind(call: Call, text: str) -> str:
     return text
 
 
-def _by_name(call: Call, params: dict[str, Any]) -> Iterator[Thing]:
+def _by_name(world: "World", call: Call, params: dict[str, Any]) -> Iterator[Thing]:
     if "PlacementGroup" in call.operation and not call.operation.startswith("Create") and params.get("GroupName"):
-        yield Thing("placement-group", params["GroupName"], held_tags(_tags_of(call, params["GroupName"]), "ec2"))
+        yield placement_group(world, call, params["GroupName"])
     elif params.get("GroupName") and not call.operation.startswith("Create"):
         groups = [group for found in list(store(call).groups.values()) for group in list(found.values())]
-        yield from (known(call, group.id) for group in groups if group.name == params["GroupName"])
+        yield from (known(world, call, group.id) for group in groups if group.name == params["GroupName"])
     if params.get("KeyName") and call.operation == "DeleteKeyPair":
         yield key_pair(call, params["KeyName"])
     if params.get("LaunchTemplateName") and not call.operation.startswith("CreateLaunchTemplate"):
         found = template(call, params)
-        yield known(call, found.id) if found else Thing("launch-template", "*")
+        yield known(world, call, found.id) if found else Thing("launch-template", "*")
 
 
-def _tags_of(call: Call, name: str) -> dict[str, str]:
-    return dict(store(call).tags.get(name) or {})
+def template(call: Call, asked: dict[str, Any]) -> Any:
+    """Return moto's launch template of an id or a name; None where there is none."""
+    ec2 = store(call)
+    name = asked.get("LaunchTemplateId") or ec2.launch_template_name_to_ids.get(asked.get("LaunchTemplateName"), "")
+    return ec2.launch_templates.get(name)
+
+
+def placement_group(world: "World", call: Call, name: str) -> Thing:
+    """Return a placement group by its name."""
+    groups = world.of(PlacementGroups).of(call.account, call.region)
+    group_id = next((group.id for group in groups if group.name == name), "")
+    context = held_tags(dict(store(call).tags.get(group_id) or {}), "ec2")
+    return Thing("placement-group", name, {**context, "ec2:placementgroupname": [name]})
 
 
 def key_pair(call: Call, name: str) -> Thing:
@@ -264,84 +256,10 @@ def new(call: Call, kind: str, params: dict[str, Any]) -> Thing:
         told["ec2:encrypted"] = bool(params.get("Encrypted"))
     if kind == "vpc-endpoint":
         told["ec2:vpceservicename"] = params.get("ServiceName")
-    return Thing(kind, params.get(named_kinds.get(kind, ""), "*"), {**_texts(told), **_tags_for(params, kind)})
+    return Thing(kind, params.get(named_kinds.get(kind, ""), "*"), {**texts(told), **tags_for(params, kind)})
 
 
-def _tags_for(params: dict[str, Any], kind: str) -> Context:
+def tags_for(params: dict[str, Any], kind: str) -> Context:
+    """Return the condition keys of the tags that a request wants on one kind of resource."""
     asked = params.get("TagSpecifications", [])
     return asked_tags([tag for one in asked if one.get("ResourceType", kind) == kind for tag in one.get("Tags", [])])
-
-
-def launched(call: Call, params: dict[str, Any]) -> Iterator[Thing]:
-    """Yield what a launch makes: instances, their volumes and their network interfaces."""
-    found, placement = profile(call, params.get("IamInstanceProfile")), params.get("Placement") or {}
-    subnets = _subnets(call, params)
-    told = {
-        "ec2:availabilityzone": placement.get("AvailabilityZone"),
-        "ec2:ebsoptimized": bool(params.get("EbsOptimized")),
-        "ec2:instanceprofile": found.arn if found else (params.get("IamInstanceProfile") or {}).get("Arn"),
-        "ec2:instancetype": params.get("InstanceType", "m1.small"),
-        "ec2:instancemarkettype": (params.get("InstanceMarketOptions") or {}).get("MarketType", "on-demand"),
-        "ec2:metadatahttptokens": (params.get("MetadataOptions") or {}).get("HttpTokens"),
-        "ec2:rootdevicetype": "ebs",
-        "ec2:tenancy": placement.get("Tenancy", "default"),
-    }
-    if placement.get("GroupName"):
-        told["ec2:placementgroup"] = Thing("placement-group", placement["GroupName"]).arn(call)
-    common = _texts({"ec2:islaunchtemplateresource": bool(call.params.get("LaunchTemplate"))})
-    if subnets and subnets[0].context.get("ec2:availabilityzone"):
-        told["ec2:availabilityzone"] = subnets[0].context["ec2:availabilityzone"][0]
-    yield Thing("instance", "*", {**common, **_texts(told), **_tags_for(params, "instance")})
-    disk = next((one["Ebs"] for one in params.get("BlockDeviceMappings", []) if one.get("Ebs")), {})
-    volume = {"AvailabilityZone": told["ec2:availabilityzone"], "Size": disk.get("VolumeSize"), **disk}
-    yield new(call, "volume", {**volume, "TagSpecifications": params.get("TagSpecifications", [])})
-    interface = {"TagSpecifications": params.get("TagSpecifications", [])}
-    if not any(one.get("NetworkInterfaceId") for one in params.get("NetworkInterfaces", [])):
-        yield new(call, "network-interface", {**interface, **({"SubnetId": subnets[0].name} if subnets else {})})
-
-
-def _subnets(call: Call, params: dict[str, Any]) -> list[Thing]:
-    interfaces = params.get("NetworkInterfaces", [])
-    ids = [params.get("SubnetId"), *(one.get("SubnetId") for one in interfaces)]
-    asked = [found for found in dict.fromkeys(ids) if found]
-    if not asked and not any(one.get("NetworkInterfaceId") for one in interfaces):
-        defaults = [subnet for zone in list(store(call).subnets.values()) for subnet in list(zone.values())]
-        asked = [subnet.id for subnet in defaults if str(subnet.default_for_az).lower() == "true"][:1]
-    return [known(call, found) for found in asked]
-
-
-def launched_with(call: Call, params: dict[str, Any]) -> Iterator[Thing]:
-    """Yield what a launch uses: image, subnet, groups, key, placement group, template, snapshots."""
-    interfaces = params.get("NetworkInterfaces", [])
-    groups = [*params.get("SecurityGroupIds", []), *(group for one in interfaces for group in one.get("Groups", []))]
-    ids = [params.get("ImageId"), *groups, *(one.get("NetworkInterfaceId") for one in interfaces)]
-    ids += [(one.get("Ebs") or {}).get("SnapshotId") for one in params.get("BlockDeviceMappings", [])]
-    ids += [group.id for group in _groups_by_name(call, params)]
-    subnets = _subnets(call, params)
-    for found in dict.fromkeys(ids):
-        if found and found.rpartition("-")[0] in KINDS:
-            yield known(call, found)
-    yield from subnets
-    if not groups and not params.get("SecurityGroups") and subnets:
-        yield from _default_group(call, subnets[0])
-    if params.get("KeyName"):
-        yield key_pair(call, params["KeyName"])
-    group = (params.get("Placement") or {}).get("GroupName")
-    if group:
-        yield Thing("placement-group", group, held_tags(_tags_of(call, group), "ec2"))
-    template_found = template(call, call.params["LaunchTemplate"]) if call.params.get("LaunchTemplate") else None
-    if template_found:
-        yield known(call, template_found.id)
-
-
-def _groups_by_name(call: Call, params: dict[str, Any]) -> list[Any]:
-    names = params.get("SecurityGroups", [])
-    every = [group for found in list(store(call).groups.values()) for group in list(found.values())]
-    return [group for group in every if group.name in names]
-
-
-def _default_group(call: Call, subnet: Thing) -> Iterator[Thing]:
-    vpc_id = subnet.context.get("ec2:vpc", [""])[0].rpartition("/")[2]
-    for group in list(store(call).groups.get(vpc_id, {}).values()):
-        if group.name == "default":
-            yield known(call, group.id)
