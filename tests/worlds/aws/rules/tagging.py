@@ -83,6 +83,9 @@ def _is_here(store: Any, arn: str, call: Call) -> bool:
 
 @answer("resourcegroupstaggingapi", "GetResources")
 def _resources(world: "World", call: Call) -> Answer:
+    if not (1 <= call.params.get("ResourcesPerPage", 1) <= 100 <= call.params.get("TagsPerPage", 100) <= 500):
+        text = "ResourcesPerPage is 1 to 100, TagsPerPage 100 to 500."
+        raise Refused("InvalidParameterException", text)
     arns = call.params.get("ResourceARNList")
     if arns and (call.params.get("TagFilters") or call.params.get("ResourceTypeFilters")):
         raise Refused("InvalidParameterException", "ResourceARNList cannot be used together with filters.")
