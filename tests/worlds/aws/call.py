@@ -84,6 +84,10 @@ class Refused(Exception):
         self.members = members
 
 
+class Injected(Refused):
+    """A fault that a test asked for: it is told as it is, whatever the service's model says."""
+
+
 class CannotAnswer(Exception):
     """The world does not model what was asked. The caller gets HTTP 501, and the world remembers: tests fail of it."""
 

@@ -1,12 +1,11 @@
 """What goes wrong on purpose: errors, throttling, lost replies, closed connections, latency, stale answers."""
 
 import threading
-from collections import defaultdict, deque
+import time
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from werkzeug.wrappers import Response
-
+from tests.worlds.aws import models
 from tests.worlds.aws.call import Call, Refused
 from tests.worlds.aws.clock import Clock
 
@@ -18,14 +17,14 @@ class Fault:
     """One thing that goes wrong.
 
     ``error`` refuses before anything is done; ``drop`` closes the connection before anything is done; ``lose_reply``
-    does what was asked and closes the connection; ``delay`` answers ``delay_s`` later; ``stale`` answers what was true
-    ``ago`` calls of the same question earlier (nothing of it, where there were not so many).
+    does what was asked and closes the connection; ``delay`` answers ``delay_s`` of our seconds later; ``stale`` answers
+    a describing request as it was answered ``ago`` times earlier, or as if nothing were there yet.
 
     Args:
         kind: See above.
         name: ``service:Operation``; ``service:*`` and ``*`` stand for more.
         nth: The first request that it hits, counted from 1 over those that it fits.
-        times: How many requests in a row it hits; -1 for all that follow.
+        times: How many requests in a row it hits; -1 for all that follow. botocore's own repetitions count as requests.
         where: Parameters that the request must have, by name. A value that is a list fits when it holds the wanted one.
         principal: Part of the ARN of who must be calling.
         code: AWS's error code, of an ``error``.
@@ -54,6 +53,10 @@ class Fault:
             return False
         self.seen += 1
         return self.nth <= self.seen and (self.times < 0 or self.seen < self.nth + self.times)
+
+    def wait_delay(self) -> None:
+        """Let the delay pass."""
+        time.sleep(self.delay_s)
 
     def _fits(self, call: Call) -> bool:
         service = call.service
@@ -85,13 +88,16 @@ class Bucket:
         return left >= 1
 
 
+_THROTTLED = ("ThrottledException", "TooManyRequestsException")
+"""What some services say instead of ThrottlingException, where the operation's model lists it."""
+
+
 class Faults:
     """All that goes wrong in a world at present."""
 
     def __init__(self) -> None:
         self.all: list[Fault] = []
         self.buckets: dict[str, Bucket] = {}
-        self._answers: dict[str, deque[Response]] = defaultdict(lambda: deque(maxlen=20))
         self._lock = threading.Lock()
 
     def mend(self) -> None:
@@ -112,19 +118,15 @@ class Faults:
         with self._lock:
             has_token = bucket.take(call, clock)
         if not has_token:
-            if call.service == "ec2":
-                raise Refused("RequestLimitExceeded", "Request limit exceeded.", 503)
-            raise Refused("ThrottlingException", "Rate exceeded", 400)
-
-    def remember(self, call: Call, response: Response) -> None:
-        """Keep an answer, to give it again when it is stale."""
-        self._answers[_question(call)].append(response)
-
-    def stale(self, call: Call, ago: int) -> Response | None:
-        """Return the answer of so many calls ago, if there were so many."""
-        answers = self._answers[_question(call)]
-        return answers[-ago] if 0 < ago <= len(answers) else None
+            raise _throttled(call)
 
 
-def _question(call: Call) -> str:
-    return f"{call.account}/{call.region}/{call.name}/{call.digest()}"
+def _throttled(call: Call) -> Refused:
+    if call.service == "ec2":
+        return Refused("RequestLimitExceeded", "Request limit exceeded.", 503)
+    if call.service == "s3":
+        return Refused("SlowDown", "Please reduce your request rate.", 503)
+    if models.service_model(call.service).protocol == "query":
+        return Refused("Throttling", "Rate exceeded", 400)
+    known = models.known_codes(call.service, call.operation)
+    return Refused(next((code for code in _THROTTLED if code in known), "ThrottlingException"), "Rate exceeded", 400)

@@ -83,6 +83,12 @@ def is_paged(call: Call) -> bool:
     return _paged(call.service, call.operation) is not None
 
 
+def lists_of(call: Call) -> tuple[str, ...]:
+    """Return the names of an operation's lists that come in pages."""
+    paged = _paged(call.service, call.operation)
+    return paged.lists if paged else ()
+
+
 def next_page(world: "World", call: Call) -> Answer | None:
     """Return the page that the request's token asks for; None where the request has no token.
 

@@ -13,12 +13,13 @@ from moto.backends import get_backend
 from werkzeug.wrappers import Response
 
 from tests.worlds.aws import asked, identity, judging, paging, rules, tokens, wire
-from tests.worlds.aws.call import Answer, Call, CannotAnswer, NoReply, Refused
+from tests.worlds.aws.call import Answer, Call, CannotAnswer, Injected, NoReply, Refused
 from tests.worlds.aws.clock import Clock
 from tests.worlds.aws.faults import Fault, Faults
 from tests.worlds.aws.keys import KeyRing
 from tests.worlds.aws.moto_inside import Moto
 from tests.worlds.aws.rules import all as _all_rules  # noqa: F401
+from tests.worlds.aws.staleness import Past
 
 Kind = TypeVar("Kind")
 
@@ -50,6 +51,7 @@ class World:
         self.clock = Clock()
         self.keys = KeyRing()
         self.faults = Faults()
+        self.past = Past()
         self.records: list[Record] = []
         self.unanswered: list[str] = []
         self.settings: dict[str, Any] = {}
@@ -136,9 +138,10 @@ class World:
                 response = self._answer(call, number)
         except Refused as refused:
             record.error = refused.code
-            injected = bool(record.faults) and refused.message.startswith("a fault")
-            response = (wire.encode_error if injected else wire.refusal)(call, refused, number)
-        return self._late_faults(call, response, late)
+            if isinstance(refused, Injected):
+                return wire.encode_error(call, refused, number)
+            response = wire.refusal(call, refused, number)
+        return self._late_faults(call, response, late, number)
 
     def _answer(self, call: Call, number: int) -> Response:
         asked.refuse_malformed(call)
@@ -180,23 +183,22 @@ class World:
         for fault in self.faults.hit(call):
             record.faults.append(fault.kind)
             if fault.kind == "delay":
-                time.sleep(fault.delay_s)
+                fault.wait_delay()
             elif fault.kind == "drop":
                 raise NoReply
             elif fault.kind == "error":
-                raise Refused(fault.code, f"a fault: {fault.message}", fault.status)
+                raise Injected(fault.code, fault.message, fault.status)
             else:
                 late.append(fault)
         return late
 
-    def _late_faults(self, call: Call, response: Response, late: list[Fault]) -> Response:
+    def _late_faults(self, call: Call, response: Response, late: list[Fault], number: int) -> Response:
         told = response
         for fault in late:
             if fault.kind == "lose_reply":
                 raise NoReply
-            told = self.faults.stale(call, fault.ago) or told
-        if response.status_code < 300:
-            self.faults.remember(call, response)
+            told = self.past.stale(call, fault.ago, number)
+        self.past.keep(call, response)
         return told
 
     def cannot(self, what: str) -> Response:
@@ -211,4 +213,5 @@ class World:
 
 def _end_dry_run(call: Call) -> None:
     if call.params.get("DryRun"):
-        raise Refused("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
+        code = "DryRunOperation" if call.service == "ec2" else "DryRunOperationException"
+        raise Refused(code, "Request would have succeeded, but DryRun flag is set.", 412)
