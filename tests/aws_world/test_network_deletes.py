@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import boto3
+import jmespath
 from moto import mock_aws
 
 from tests.aws_world.a_network import Network, network, refusal, tagged
@@ -121,6 +122,8 @@ def test_an_instance_holds_its_subnet_and_its_groups(aws: AwsWorld) -> None:
     launched = ec2.run_instances(**asked, SecurityGroupIds=[made.nodes_group], MinCount=1, MaxCount=1)
     instance = launched["Instances"][0]["InstanceId"]
     interface = launched["Instances"][0]["NetworkInterfaces"][0]["NetworkInterfaceId"]
+    address = {"AllocationId": ec2.allocate_address(Domain="vpc")["AllocationId"], "InstanceId": instance}
+    assert refusal(ec2.associate_address, **address) == "InvalidInstanceID"
     wrong = [
         (ec2.delete_subnet, {"SubnetId": made.private[1]}),
         (ec2.delete_security_group, {"GroupId": made.nodes_group}),
@@ -130,9 +133,12 @@ def test_an_instance_holds_its_subnet_and_its_groups(aws: AwsWorld) -> None:
     assert {refusal(call, **params) for call, params in wrong} == {"DependencyViolation"}
     assert refusal(ec2.delete_network_interface, NetworkInterfaceId=interface) == "InvalidParameterValue"
     aws.advance(60)
+    ec2.associate_address(**address)
+    assert refusal(ec2.release_address, AllocationId=address["AllocationId"]) == "InvalidIPAddress.InUse"
     ec2.terminate_instances(InstanceIds=[instance])
     assert {refusal(call, **params) for call, params in wrong} == {"DependencyViolation"}
     aws.advance(60)
+    ec2.release_address(AllocationId=address["AllocationId"])
     ec2.delete_subnet(SubnetId=made.private[1])
     ec2.delete_security_group(GroupId=made.nodes_group)
 
@@ -155,3 +161,35 @@ def test_a_mount_target_holds_its_subnet_and_its_group(aws: AwsWorld) -> None:
     efs.describe_mount_targets(FileSystemId=files)
     ec2.delete_subnet(SubnetId=made.private[0])
     ec2.delete_security_group(GroupId=made.files_group)
+
+
+ALONE = [
+    ("security_group", {"GroupName": "own", "Description": "own"}, "GroupId", "GroupId"),
+    ("subnet", {"CidrBlock": "10.0.0.0/24"}, "Subnet.SubnetId", "SubnetId"),
+    ("route_table", {}, "RouteTable.RouteTableId", "RouteTableId"),
+    ("network_acl", {}, "NetworkAcl.NetworkAclId", "NetworkAclId"),
+    (
+        "egress_only_internet_gateway",
+        {},
+        "EgressOnlyInternetGateway.EgressOnlyInternetGatewayId",
+        "EgressOnlyInternetGatewayId",
+    ),
+]
+"""What a VPC may have: the kind, further parameters to make one, where its id is told, and what takes the id."""
+
+
+def test_each_thing_alone_holds_a_vpc(aws: AwsWorld) -> None:
+    """Bare moto deletes a VPC that has nothing but a group, an endpoint or a list of rules of its own."""
+    ec2 = aws.client("ec2")
+    for kind, asked, where, member in ALONE:
+        vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        made = jmespath.search(where, getattr(ec2, f"create_{kind}")(VpcId=vpc, **asked))
+        assert refusal(ec2.delete_vpc, VpcId=vpc) == "DependencyViolation", kind
+        getattr(ec2, f"delete_{kind}")(**{member: made})
+        ec2.delete_vpc(VpcId=vpc)
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    endpoint = ec2.create_vpc_endpoint(VpcId=vpc, ServiceName="com.amazonaws.us-east-1.s3")["VpcEndpoint"]
+    assert refusal(ec2.delete_vpc, VpcId=vpc) == "DependencyViolation"
+    ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint["VpcEndpointId"]])
+    aws.advance(30)
+    ec2.delete_vpc(VpcId=vpc)

@@ -69,6 +69,7 @@ def test_gateways_and_addresses(aws: AwsWorld) -> None:
             ("DependencyViolation", ec2.delete_internet_gateway, {"InternetGatewayId": made.gateway}),
             ("Gateway.NotAttached", ec2.detach_internet_gateway, {"InternetGatewayId": second, "VpcId": made.vpc}),
             ("MissingParameter", ec2.create_nat_gateway, {"SubnetId": made.public[1]}),
+            ("InvalidParameterCombination", ec2.create_nat_gateway, {**nat, "ConnectivityType": "private"}),
             ("InvalidAllocationID.NotFound", ec2.create_nat_gateway, {**nat, "AllocationId": unknown}),
             ("InvalidSubnetID.NotFound", ec2.create_nat_gateway, {**nat, "SubnetId": "subnet-0123456789abcdef0"}),
             ("NatGatewayNotFound", ec2.describe_nat_gateways, {"NatGatewayIds": ["nat-0123456789abcdef0"]}),
@@ -112,6 +113,9 @@ def test_routes(aws: AwsWorld) -> None:
             ("MissingParameter", ec2.create_route, route),
             ("InvalidNatGatewayID.NotFound", ec2.create_route, {**route, "NatGatewayId": "nat-0123456789abcdef0"}),
             ("InvalidParameterValue", ec2.create_route, {**route, "GatewayId": loose}),
+            ("InvalidParameterValue", ec2.create_route, {**again, "RouteTableId": foreign, "NatGatewayId": made.nat}),
+            ("InvalidParameterValue", ec2.create_route, {**route, "DestinationCidrBlock": "any", "GatewayId": loose}),
+            ("MissingParameter", ec2.create_route, {"RouteTableId": spare, "GatewayId": made.gateway}),
             ("InvalidInternetGatewayID.NotFound", ec2.create_route, {**route, "GatewayId": "igw-0123456789abcdef0"}),
             ("InvalidRouteTableID.NotFound", ec2.delete_route_table, {"RouteTableId": "rtb-0123456789abcdef0"}),
             ("InvalidParameterValue", ec2.delete_route, {**route, "DestinationCidrBlock": "10.0.0.0/16"}),
@@ -148,6 +152,7 @@ def test_groups(aws: AwsWorld) -> None:
     def told(*permissions: dict[str, Any]) -> dict[str, Any]:
         return {"GroupId": files, "IpPermissions": list(permissions)}
 
+    by_id = {"GroupId": files, "SecurityGroupRuleIds": ["sgr-0123456789abcdef0"]}
     new = {"GroupName": "new", "Description": "new", "VpcId": made.vpc}
     refused(
         [
@@ -159,6 +164,7 @@ def test_groups(aws: AwsWorld) -> None:
             ("CannotDelete", ec2.delete_security_group, {"GroupId": default["GroupId"]}),
             ("DependencyViolation", ec2.delete_security_group, {"GroupId": nodes}),
             ("InvalidGroup.NotFound", ec2.delete_security_group, {"GroupId": unknown}),
+            ("InvalidGroup.NotFound", ec2.delete_security_group, {"GroupName": "nodes"}),
             ("InvalidPermission.Duplicate", allow, told(ssh, from_group("tcp", nodes, 2049, Description="again"))),
             ("InvalidPermission.Duplicate", allow, told(ssh, ssh)),
             ("InvalidGroup.NotFound", allow, told(ssh, from_group("tcp", unknown, 22))),
@@ -167,7 +173,9 @@ def test_groups(aws: AwsWorld) -> None:
             ("InvalidParameterValue", allow, told({"IpProtocol": "tcp", "IpRanges": ssh["IpRanges"]})),
             ("InvalidParameterValue", allow, told({**ssh, "IpRanges": [{"CidrIp": "10.0.0.0/99"}]})),
             ("InvalidParameterValue", allow, told({**ssh, "IpRanges": [{"CidrIp": ANYWHERE, "Description": "a\nb"}]})),
+            ("InvalidParameterValue", allow, told({**ssh, "IpRanges": []})),
             ("InvalidPermission.NotFound", ec2.revoke_security_group_ingress, told(ssh)),
+            ("InvalidSecurityGroupRuleId.NotFound", ec2.revoke_security_group_ingress, by_id),
             ("InvalidPermission.Duplicate", ec2.authorize_security_group_egress, told({**ssh, "IpProtocol": "-1"})),
             ("", allow, told(ssh)),
         ]
@@ -189,6 +197,7 @@ def test_interfaces(aws: AwsWorld) -> None:
     mine = ec2.create_network_interface(**asked, PrivateIpAddress="10.0.16.9")["NetworkInterface"]["NetworkInterfaceId"]
     nat = ec2.describe_nat_gateways()["NatGateways"][0]["NatGatewayAddresses"][0]["NetworkInterfaceId"]
     create = ec2.create_network_interface
+    attach = {"NetworkInterfaceId": nat, "InstanceId": "i-0123456789abcdef0", "DeviceIndex": 1}
     six = [made.nodes_group, made.files_group, *(group(ec2, made.vpc, f"g{number}") for number in range(4))]
     refused(
         [
@@ -210,6 +219,7 @@ def test_interfaces(aws: AwsWorld) -> None:
                 ec2.delete_network_interface,
                 {"NetworkInterfaceId": "eni-01234567"},
             ),
+            ("InvalidNetworkInterface.InUse", ec2.attach_network_interface, attach),
             ("", ec2.delete_network_interface, {"NetworkInterfaceId": mine}),
         ]
     )
@@ -226,6 +236,9 @@ def test_endpoints(aws: AwsWorld) -> None:
     ssm = {"VpcEndpointType": "Interface", "ServiceName": service + "ssm", "SubnetIds": [made.private[0]]}
     create = ec2.create_vpc_endpoint
     ec2.create_vpc_endpoint(**{**asked, **ssm})
+    full = ec2.create_subnet(VpcId=made.vpc, CidrBlock="10.0.2.0/28")["Subnet"]["SubnetId"]
+    ec2.create_network_interface(SubnetId=full, SecondaryPrivateIpAddressCount=10)
+    sts = {**ssm, "ServiceName": service + "sts", "SubnetIds": [full]}
     refused(
         [
             ("InvalidServiceName", create, {**asked, "ServiceName": service + "s4"}),
@@ -234,6 +247,7 @@ def test_endpoints(aws: AwsWorld) -> None:
             ("InvalidVpcID.NotFound", create, {**asked, "VpcId": "vpc-0123456789abcdef0"}),
             ("RouteAlreadyExists", create, {**asked, "RouteTableIds": [made.public_table]}),
             ("InvalidRouteTableId.NotFound", create, {**asked, "VpcId": lonely, "RouteTableIds": [made.public_table]}),
+            ("InsufficientFreeAddressesInSubnet", create, {**asked, **sts}),
             ("InvalidParameter", create, {**asked, **ssm}),
             ("InvalidParameter", create, {**asked, **ssm, "VpcId": lonely}),
             ("InvalidSubnetId.NotFound", create, {**asked, **ssm, "VpcId": lonely, "PrivateDnsEnabled": False}),
@@ -271,6 +285,7 @@ def test_tags(aws: AwsWorld) -> None:
     cases += [
         ("InvalidParameterValue", ec2.create_vpc, {**vpc, "TagSpecifications": tagged("vpc", **{"aws:x": "y"})}),
         ("InvalidParameter", ec2.create_vpc, {**vpc, "TagSpecifications": tagged("subnet")}),
+        ("InvalidParameter", ec2.create_vpc, {**vpc, "TagSpecifications": [{"ResourceType": "vpc"}]}),
         ("TagLimitExceeded", ec2.create_vpc, {**vpc, "TagSpecifications": tagged("vpc", **many)}),
         ("InvalidParameterValue", ec2.create_tags, {**on_vpc, "Tags": [{"Key": "AWS:x", "Value": "y"}]}),
         ("InvalidParameterValue", ec2.create_tags, {**on_vpc, "Tags": [{"Key": "x" * 129, "Value": "y"}]}),
@@ -329,6 +344,28 @@ def test_quotas(aws: AwsWorld) -> None:
     assert refusal(aws.client("ec2", "333333333333").allocate_address) == ""
     aws.settings(limits={"L-0263D0A3": 6})
     assert until_refused(ec2.allocate_address, Domain="vpc") == (1, "AddressLimitExceeded")
+
+
+def test_quotas_within_a_network(aws: AwsWorld) -> None:
+    """The rest of the table of quotas that networks have, each lowered to what is there already."""
+    ec2 = aws.client("ec2")
+    made = network(ec2)
+    asked = {"VpcId": made.vpc}
+    dynamodb = {**asked, "ServiceName": "com.amazonaws.us-east-1.dynamodb"}
+    ssm = {**asked, "ServiceName": "com.amazonaws.us-east-1.ssm", "VpcEndpointType": "Interface"}
+    taken = len(ec2.describe_security_groups()["SecurityGroups"])
+    there = {"L-407747CB": 4, "L-589F43AA": 3, "L-E79EC296": taken, "L-1B52E74A": 1, "L-29B6F2EB": 0}
+    aws.settings(limits=there)
+    cases: Cases = [
+        ("SubnetLimitExceeded", ec2.create_subnet, {**asked, "CidrBlock": "10.0.2.0/24"}),
+        ("RouteTableLimitExceeded", ec2.create_route_table, asked),
+        ("SecurityGroupLimitExceeded", ec2.create_security_group, {**asked, "GroupName": "x", "Description": "x"}),
+        ("VpcEndpointLimitExceeded", ec2.create_vpc_endpoint, dynamodb),
+        ("VpcEndpointLimitExceeded", ec2.create_vpc_endpoint, ssm),
+    ]
+    refused(cases)
+    aws.settings(limits={code: number + 1 for code, number in there.items()})
+    refused([("", call, params) for _, call, params in cases])
 
 
 def test_nat_gateways_of_a_zone_are_counted(aws: AwsWorld) -> None:

@@ -165,6 +165,11 @@ def test_an_endpoint_changes_its_route_tables(aws: AwsWorld) -> None:
     assert [one["RouteTableId"] for one in ec2.describe_route_tables(**asked)["RouteTables"]] == [made.private_table]
     ec2.modify_vpc_endpoint(VpcEndpointId=made.endpoint, AddRouteTableIds=[made.public_table])
     assert len(ec2.describe_route_tables(**asked)["RouteTables"]) == 2
+    spare = ec2.create_route_table(VpcId=made.vpc)["RouteTable"]["RouteTableId"]
+    ec2.modify_vpc_endpoint(VpcEndpointId=made.endpoint, AddRouteTableIds=[spare])
+    ec2.delete_route_table(RouteTableId=spare)
+    tables = ec2.describe_vpc_endpoints(VpcEndpointIds=[made.endpoint])["VpcEndpoints"][0]["RouteTableIds"]
+    assert sorted(tables) == sorted([made.public_table, made.private_table])
 
 
 def test_a_subnet_counts_its_addresses(aws: AwsWorld) -> None:
@@ -210,17 +215,62 @@ def test_a_full_subnet_has_no_room_for_a_nat_gateway(aws: AwsWorld) -> None:
     assert (found["State"], found["FailureCode"]) == ("failed", "InsufficientFreeAddressesInSubnet")
 
 
+def test_blocks_are_told_in_their_canonical_form(aws: AwsWorld) -> None:
+    """AWS clears the bits of the host; code that compares blocks as text must see it."""
+    ec2 = aws.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.0.3.1/16")["Vpc"]
+    subnet = ec2.create_subnet(VpcId=vpc["VpcId"], CidrBlock="10.0.3.1/24")["Subnet"]
+    assert (vpc["CidrBlock"], subnet["CidrBlock"]) == ("10.0.0.0/16", "10.0.3.0/24")
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc["VpcId"])
+    table = ec2.create_route_table(VpcId=vpc["VpcId"])["RouteTable"]["RouteTableId"]
+    route = {"RouteTableId": table, "GatewayId": gateway}
+    ec2.create_route(**route, DestinationCidrBlock="192.0.2.9/24")
+    asked = {"Filters": [{"Name": "route.destination-cidr-block", "Values": ["192.0.2.0/24"]}]}
+    assert [one["RouteTableId"] for one in ec2.describe_route_tables(**asked)["RouteTables"]] == [table]
+    assert refusal(ec2.create_route, **route, DestinationCidrBlock="192.0.2.0/24") == "RouteAlreadyExists"
+
+
+def test_regions_are_those_of_the_account(aws: AwsWorld) -> None:
+    """Moto tells regions that nobody has opted into, whatever is asked: each call there would fail on AWS."""
+    ec2 = aws.client("ec2")
+    told = {one["OptInStatus"] for one in ec2.describe_regions()["Regions"]}
+    assert told
+    assert "not-opted-in" not in told
+    everywhere = ec2.describe_regions(AllRegions=True)["Regions"]
+    assert "not-opted-in" in {one["OptInStatus"] for one in everywhere}
+    mine = [{"Name": "region-name", "Values": ["eu-west-*"]}]
+    found = {one["RegionName"] for one in ec2.describe_regions(Filters=mine)["Regions"]}
+    assert found == {"eu-west-1", "eu-west-2", "eu-west-3"}
+    assert refusal(ec2.describe_regions, RegionNames=["eu-west-9"]) == "InvalidParameterValue"
+    assert refusal(ec2.describe_availability_zones, ZoneNames=["eu-west-1a"]) == "InvalidParameterValue"
+    assert refusal(ec2.describe_availability_zones, ZoneIds=["euw1-az1"]) == "InvalidParameterValue"
+
+
 def test_the_default_vpc_reaches_the_internet(aws: AwsWorld) -> None:
     """Moto's has no internet gateway: a check of a user's own network would call AWS's default one badly set."""
     ec2 = aws.client("ec2", region="eu-west-1")
     vpc = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
-    attached = {"Filters": [{"Name": "attachment.vpc-id", "Values": [vpc]}]}
-    gateway = ec2.describe_internet_gateways(**attached)["InternetGateways"][0]["InternetGatewayId"]
+    gateway = gateway_of(ec2, vpc)
     main = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "association.main", "Values": ["true"]}]
     routes = ec2.describe_route_tables(Filters=main)["RouteTables"][0]["Routes"]
     assert (ANYWHERE, gateway, "active") in {
         (one["DestinationCidrBlock"], one["GatewayId"], one["State"]) for one in routes
     }
+    for subnet in ec2.describe_subnets()["Subnets"]:
+        ec2.delete_subnet(SubnetId=subnet["SubnetId"])
+    ec2.detach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+    ec2.delete_vpc(VpcId=vpc)
+    own = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    first = ec2.create_subnet(VpcId=own, CidrBlock="10.0.0.0/24")["Subnet"]
+    assert not first["DefaultForAz"], "moto takes the first subnet of a zone for the default one"
+    assert gateway_of(ec2, ec2.create_default_vpc()["Vpc"]["VpcId"]) != gateway
+
+
+def gateway_of(ec2: Any, vpc: str) -> str:
+    """Return the internet gateway of a VPC."""
+    attached = {"Filters": [{"Name": "attachment.vpc-id", "Values": [vpc]}]}
+    return str(ec2.describe_internet_gateways(**attached)["InternetGateways"][0]["InternetGatewayId"])
 
 
 def test_lists_are_filtered_as_aws_does(aws: AwsWorld) -> None:
@@ -273,7 +323,9 @@ def test_an_address_moves_with_its_interface(aws: AwsWorld) -> None:
         ec2.create_network_interface(SubnetId=made.public[1])["NetworkInterface"]["NetworkInterfaceId"]
         for _ in range(2)
     )
-    address = ec2.allocate_address(Domain="vpc", TagSpecifications=tagged("elastic-ip"))["AllocationId"]
+    told = ec2.allocate_address(Domain="vpc", TagSpecifications=tagged("elastic-ip"))
+    assert (told["PublicIpv4Pool"], told["NetworkBorderGroup"]) == ("amazon", "us-east-1")
+    address = told["AllocationId"]
     ec2.associate_address(AllocationId=address, NetworkInterfaceId=first)
     asked = {"AllocationId": address, "NetworkInterfaceId": second}
     assert refusal(ec2.associate_address, **asked, AllowReassociation=False) == "Resource.AlreadyAssociated"

@@ -274,6 +274,13 @@ LISTINGS: dict[str, Listing] = {
         },
         tags="",
     ),
+    "DescribeRegions": Listing(
+        "Regions",
+        "",
+        "",
+        {"endpoint": "Endpoint", "opt-in-status": "OptInStatus", "region-name": "RegionName"},
+        tags="",
+    ),
     "DescribePrefixLists": Listing(
         "PrefixLists", "", "", {"prefix-list-id": "PrefixListId", "prefix-list-name": "PrefixListName"}, tags=""
     ),

@@ -5,12 +5,13 @@ words where they are known from AWS's real answers in public bug reports.
 """
 
 import ipaddress
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tests.worlds.aws import limits, models, rules
 from tests.worlds.aws.call import Answer, Call, Refused
-from tests.worlds.aws.rules import amend, refuse
+from tests.worlds.aws.rules import amend, answer, refuse
 from tests.worlds.aws.rules.lookups import of_kind
 from tests.worlds.aws.rules.passing_time import DUE
 
@@ -49,7 +50,10 @@ def furnish(world: "World", call: Call) -> None:
     if (call.account, call.region) in done:
         return
     done.add((call.account, call.region))
-    backend = world.backend(call, "ec2")
+    _open(world.backend(call, "ec2"))
+
+
+def _open(backend: Any) -> None:
     vpc = backend.get_default_vpc()
     gateway = backend.create_internet_gateway()
     backend.attach_internet_gateway(gateway.id, vpc.id)
@@ -102,6 +106,26 @@ def drop_interface(backend: Any, interface: Any) -> None:
 def _no_more_vpcs(world: "World", call: Call) -> None:
     if len(world.backend(call).vpcs) >= limits.limit(world, call.account, call.region, limits.VPCS):
         raise Refused("VpcLimitExceeded", "The maximum number of VPCs has been reached.")
+
+
+@answer("ec2", "CreateVpc", "CreateSubnet")
+def _in_canonical_form(world: "World", call: Call) -> Answer:
+    block = call.params.get("CidrBlock")
+    return world.moto(call, CidrBlock=str(_network(block))) if block else world.moto(call)
+
+
+@answer("ec2", "CreateDefaultVpc")
+def _default_vpc(world: "World", call: Call) -> Answer:
+    # Moto takes subnets of other VPCs for default ones, and then finds no block for its own: they are put aside.
+    backend = world.backend(call)
+    others, backend.subnets = backend.subnets, defaultdict(dict)
+    try:
+        told = world.moto(call)
+    finally:
+        for zone, subnets in others.items():
+            backend.subnets[zone].update(subnets)
+    _open(backend)
+    return told
 
 
 @amend("ec2", "CreateVpc")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.worlds.aws import limits
 from tests.worlds.aws.call import Answer, Call, Refused
-from tests.worlds.aws.rules import amend, refuse
+from tests.worlds.aws.rules import amend, answer, refuse
 from tests.worlds.aws.rules.describing import MENDS
 from tests.worlds.aws.rules.lookups import of_kind
 
@@ -106,6 +106,12 @@ def _route_is_yours(world: "World", call: Call) -> None:
         if route.destination_prefix_list_id == destination:
             text = f"cannot remove VPC endpoint route {route.gateway_id} in route table {table.id}"
             raise Refused("InvalidParameterValue", text)
+
+
+@answer("ec2", "CreateRoute", "ReplaceRoute", "DeleteRoute")
+def _in_canonical_form(world: "World", call: Call) -> Answer:
+    member = next(name for name in _DESTINATIONS if name in call.params)
+    return world.moto(call, **{member: _destination(call)})
 
 
 @refuse("ec2", "AssociateRouteTable")
