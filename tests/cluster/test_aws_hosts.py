@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,9 +26,15 @@ REFUSED = paramiko.ChannelException
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[AwsWorld]:
+    """A world in a temporary folder of its own: others clean up after killed worlds too. Nothing is left in it."""
     require(Hosts.NAMESPACES)
-    with aws_world() as world:
-        yield world
+    folder = Path(tempfile.mkdtemp(prefix="gw-"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(folder))
+        patch.setattr(tempfile, "tempdir", None)
+        with aws_world() as world:
+            yield world
+    folder.rmdir()
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +71,7 @@ def test_hosts_are_what_describe_instances_tells(site: Site, trio: list[str]) ->
         seen = site.run(node, "hostname; hostname -i; hostname -I; id -un; pwd; getent hosts ip-10-0-1-99 || echo none")
         address = one["PrivateIpAddress"]
         assert seen.split() == [node.name, address, address, USER, f"/home/{USER}", "none"]
+        assert site.run(node, "grep SigBlk /proc/self/status").split() == ["SigBlk:", 16 * "0"]  # MPI lives by signals.
         for other in told:
             name = other["PrivateDnsName"]
             assert site.run(node, f"getent hosts {name}").split() == [
@@ -257,6 +265,26 @@ def test_an_instance_is_pending_until_its_host_answers(site: Site, trio: list[st
         os.kill(keeper, signal.SIGCONT)
     site.wait_until(ids, "running")
     site.ec2.terminate_instances(InstanceIds=ids)
+    site.wait_until(ids, "terminated")
+
+
+def test_a_host_that_answers_is_not_reached_before_its_instance_runs(site: Site, trio: list[str]) -> None:
+    """Without it a product that goes by SSH alone, whatever EC2 says, passes here."""
+    site.aws.speed(0)
+    try:
+        ids = site.launch()
+        wait_until(lambda: site.console(ids[0]) != "")
+        (one,) = site.instances(ids)
+        assert one["State"]["Name"] == "pending"
+        with pytest.raises(REFUSED), through(site.aws.jump(site.vpc), one["PrivateIpAddress"]):
+            pass
+    finally:
+        site.aws.speed(1)
+    site.wait_until(ids, "running")
+    with through(site.aws.jump(site.vpc), one["PrivateIpAddress"]) as channel:
+        assert channel.recv(4) == b"SSH-"
+    site.ec2.terminate_instances(InstanceIds=ids)
+    site.wait_until(ids, "terminated")
 
 
 def test_no_host_is_made_unless_it_is_wanted(world: AwsWorld, site: Site) -> None:

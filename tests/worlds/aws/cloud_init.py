@@ -1,5 +1,6 @@
 """What a host makes of its user data at its first boot, as far as the world goes with cloud-init."""
 
+import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,9 +47,5 @@ def read(user_data: bytes) -> FirstBoot:
 
 def _script(commands: list[Any]) -> bytes:
     """Return the script that cloud-init makes of ``runcmd``: words are quoted, lines are the shell's."""
-    lines = [" ".join(_quoted(str(word)) for word in one) if isinstance(one, list) else one for one in commands]
+    lines = [shlex.join(map(str, one)) if isinstance(one, list) else str(one) for one in commands]
     return "\n".join(["#!/bin/sh", *lines, ""]).encode() if lines else b""
-
-
-def _quoted(word: str) -> str:
-    return "'" + word.replace("'", "'\\''") + "'"

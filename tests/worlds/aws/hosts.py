@@ -212,7 +212,7 @@ def clean_after_killed_worlds() -> None:
     """Delete what worlds left that were killed: their hosts went with them, their files did not."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         with suppress(FileNotFoundError):  # Somebody else deletes it too.
-            if folder.stat().st_uid == os.getuid() and _is_dead(folder / "world"):
+            if folder.lstat().st_uid == os.getuid() and not folder.is_symlink() and _is_dead(folder / "world"):
                 for vpc in map(Vpc.read, (folder / "vpcs").glob("*")):
                     if vpc is not None:
                         TIER.clear(vpc)
