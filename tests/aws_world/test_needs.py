@@ -197,22 +197,3 @@ def test_the_record_tells_what_calls_needed(aws: AwsWorld) -> None:
     }  # fmt: skip
     for operation, (params, expected) in told.items():
         assert needed_by(aws, getattr(ec2, operation), **params, DryRun=True) == expected
-
-
-def test_an_efs_needs_rights_in_ec2_too(aws: AwsWorld) -> None:
-    """Mount targets are made with the caller's rights in EC2 (EFS API reference: CreateMountTarget)."""
-    made = network(aws)
-    efs = aws.client("efs")
-    system = efs.create_file_system(CreationToken="t", Tags=[{"Key": "a", "Value": "b"}])["FileSystemId"]
-    pairs = {tuple(need) for need in aws.calls("efs:CreateFileSystem")[-1]["actions"]}
-    every = f"arn:aws:elasticfilesystem:us-east-1:{CUSTOMER}:file-system/*"
-    assert pairs == {("elasticfilesystem:CreateFileSystem", every), ("elasticfilesystem:TagResource", every)}
-    own = aws.client("efs", **make_user(aws, CUSTOMER))
-    told = {"FileSystemId": system, "SubnetId": made["subnet"]}
-    give(aws, may("elasticfilesystem:*"))
-    code, words = refusal(own.create_mount_target, **told)
-    assert (code, "ec2:Describe" in words) == ("AccessDeniedException", True)
-    give(aws, may("elasticfilesystem:*", StringEquals={"aws:ResourceTag/a": "b"}), may("ec2:*"))
-    assert refusal(own.describe_mount_targets, FileSystemId=system) == ("", "")
-    give(aws, may("elasticfilesystem:*", StringEquals={"aws:ResourceTag/a": "c"}), may("ec2:*"))
-    assert refusal(own.describe_mount_targets, FileSystemId=system)[0] == "AccessDeniedException"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from moto.backends import get_backend
 
-from tests.worlds.aws import actions_ec2, actions_iam, actions_s3
+from tests.worlds.aws import actions_ec2, actions_efs, actions_iam, actions_kms, actions_s3
 from tests.worlds.aws.call import Call
 from tests.worlds.aws.needs import Context, Need, asked_tags, held_tags, pass_role
 
@@ -42,7 +42,7 @@ def needs(world: "World", call: Call) -> list[Need]:
     if call.name in _NEVER:
         return []
     found = _SERVICES.get(call.service, _others)(world, call)
-    return [*found, *_passed(call)]
+    return [*found, *_passed(call), *_also(call)]
 
 
 def _others(world: "World", call: Call) -> list[Need]:
@@ -70,28 +70,13 @@ def _arn(call: Call, service: str, name: str) -> str:
     return f"arn:aws:{service}:{call.region}:{call.account}:{name}"
 
 
-def _kms(call: Call) -> list[str]:
-    asked = call.params.get("KeyId") or call.params.get("TargetKeyId")
-    alias = call.params.get("AliasName")
-    found = [_arn(call, "kms", alias)] if alias else []
-    if asked:
-        keys = get_backend("kms")[call.account][call.region]
-        key_id = asked.rpartition("/")[2] if ":key/" in asked else asked
-        if "alias/" in asked:
-            key_id = keys.get_key_id_from_alias("alias/" + asked.partition("alias/")[2]) or key_id
-        found.append(_arn(call, "kms", f"key/{key_id}"))
-    return found
-
-
-def _kms_tags(backend: Any, arn: str) -> dict[str, str]:
-    return dict(backend.tagger.get_tag_dict_for_resource(arn.rpartition("/")[2]))
-
-
 def _ssm(call: Call) -> list[str]:
     params = call.params
     if call.operation == "SendCommand":
-        documents = [f"arn:aws:ssm:{call.region}::document/{params['DocumentName']}"]
-        return documents + [f"arn:aws:ec2:{call.region}:{call.account}:instance/{i}" for i in params["InstanceIds"]]
+        owner = "" if params["DocumentName"].startswith("AWS-") else call.account
+        names = params.get("InstanceIds") or ["*"]
+        instances = [f"arn:aws:ec2:{call.region}:{call.account}:instance/{name}" for name in names]
+        return [f"arn:aws:ssm:{call.region}:{owner}:document/{params['DocumentName']}", *instances]
     names = [params.get("Name"), *params.get("Names", []), params.get("Path")]
     if params.get("ResourceType") == "Parameter":
         names.append(params.get("ResourceId"))
@@ -104,6 +89,27 @@ def _ssm_tags(backend: Any, arn: str) -> dict[str, str]:
     name = arn.partition(":parameter/")[2]
     kept = backend._resource_tags.get("Parameter", {})
     return dict(kept.get(name) or kept.get(f"/{name}") or {})
+
+
+def _also(call: Call) -> list[Need]:
+    """Return the rights to tag what is made and to use the key of a secret parameter, actions of their own.
+
+    By the API references of PutParameter, GetParameter and CreateLogGroup.
+    """
+    if call.name == "logs:CreateLogGroup" and call.params.get("tags"):
+        return [Need("logs:TagResource", _logs(call)[0], _asked(call.params))]
+    if call.name == "ssm:PutParameter":
+        found = [
+            Need("ssm:AddTagsToResource", arn, _asked(call.params)) for arn in _ssm(call) if call.params.get("Tags")
+        ]
+        is_secret = call.params.get("Type") == "SecureString"
+        return found + actions_kms.through(call, call.params.get("KeyId") if is_secret else None, ("kms:Encrypt",))
+    if call.service == "ssm" and call.params.get("WithDecryption"):
+        kept = get_backend("ssm")[call.account][call.region]._parameters
+        names = [call.params.get("Name"), *call.params.get("Names", [])]
+        keys = {kept[name][-1].keyid for name in names if kept.get(name)}
+        return [need for key in keys for need in actions_kms.through(call, key, ("kms:Decrypt",))]
+    return []
 
 
 def _secrets(call: Call) -> list[str]:
@@ -145,94 +151,34 @@ def _cloudformation(call: Call) -> list[str]:
     return [name if name.startswith("arn:") else _arn(call, "cloudformation", f"stack/{name}/*")]
 
 
-def _efs(world: "World", call: Call) -> list[Need]:
-    params, asked = call.params, _asked(call.params)
-    arns = [_efs_arn(call, name) for name in _efs_names(call)]
-    if call.operation in ("CreateFileSystem", "DescribeFileSystems") and not arns:
-        arns = [_arn(call, "elasticfilesystem", "file-system/*")]
-    context = {
-        **asked,
-        **({"elasticfilesystem:encrypted": [str(params["Encrypted"]).lower()]} if "Encrypted" in params else {}),
-    }
-    action = f"elasticfilesystem:{call.operation}"
-    found = [Need(action, arn, {**context, **_held(call, arn)}) for arn in arns] or [Need(action, "*", context)]
-    if call.operation in ("CreateFileSystem", "CreateAccessPoint") and asked:
-        kind = "file-system" if call.operation == "CreateFileSystem" else "access-point"
-        create = {**asked, "elasticfilesystem:createaction": [call.operation]}
-        found.append(Need("elasticfilesystem:TagResource", _arn(call, "elasticfilesystem", f"{kind}/*"), create))
-    return [*found, *_efs_in_ec2(call)]
-
-
-def _efs_names(call: Call) -> list[str]:
-    params = call.params
-    target = params.get("MountTargetId")
-    if target:
-        found = get_backend("efs")[call.account][call.region].mount_targets_by_id.get(target)
-        return [found.file_system_id] if found else ["file-system/*"]
-    names = [params.get("AccessPointId"), params.get("ResourceId"), params.get("FileSystemId")]
-    return [name for name in names if name][:1]
-
-
-def _efs_arn(call: Call, name: str) -> str:
-    if name.startswith("arn:"):
-        return name
-    kind = "" if "/" in name else "access-point/" if name.startswith("fsap-") else "file-system/"
-    return _arn(call, "elasticfilesystem", kind + name)
-
-
-def _efs_in_ec2(call: Call) -> list[Need]:
-    """Return what EFS does in EC2 with the caller's rights (EFS API: CreateMountTarget, DeleteMountTarget)."""
-    looks = [Need("ec2:DescribeSubnets", "*"), Need("ec2:DescribeNetworkInterfaces", "*")]
-    if call.operation == "CreateMountTarget":
-        subnet = f"arn:aws:ec2:{call.region}:{call.account}:subnet/{call.params['SubnetId']}"
-        interface = f"arn:aws:ec2:{call.region}:{call.account}:network-interface/*"
-        return [*looks, *(Need("ec2:CreateNetworkInterface", arn) for arn in (subnet, interface))]
-    if call.operation == "DeleteMountTarget":
-        return [Need("ec2:DeleteNetworkInterface", f"arn:aws:ec2:{call.region}:{call.account}:network-interface/*")]
-    return []
-
-
-def _efs_tags(backend: Any, arn: str) -> dict[str, str]:
-    return dict(backend.tagging_service.get_tag_dict_for_resource(arn.rpartition("/")[2]))
-
-
 _ARNS: dict[str, Callable[[Call], list[str]]] = {
     "cloudformation": _cloudformation,
     "dynamodb": _dynamodb,
-    "kms": _kms,
     "logs": _logs,
     "secretsmanager": _secrets,
     "ssm": _ssm,
 }
 
 _TAGS: dict[str, Callable[[Any, str], dict[str, str]]] = {
-    "efs": _efs_tags,
-    "kms": _kms_tags,
     "secretsmanager": _secret_tags,
     "ssm": _ssm_tags,
 }
 
 _SERVICES: dict[str, Callable[["World", Call], list[Need]]] = {
     "ec2": actions_ec2.needs,
-    "efs": _efs,
+    "efs": actions_efs.needs,
     "iam": actions_iam.needs,
+    "kms": actions_kms.needs,
     "s3": actions_s3.needs,
 }
 
-_ROLE_MEMBERS = (
-    "RoleARN",
-    "RoleArn",
-    "ExecutionRole",
-    "ExecutionRoleArn",
-    "roleArn",
-    "serviceRole",
-    "DeliverLogsPermissionArn",
-)
+_ROLE_MEMBERS = ("RoleARN", "RoleArn", "ExecutionRole", "ExecutionRoleArn", "roleArn", "serviceRole")
 
 
 def _passed(call: Call) -> list[Need]:
     """Return the right to pass the role that a request gives to a service."""
     if call.service in ("iam", "sts"):
         return []
-    roles = [call.params[member] for member in _ROLE_MEMBERS if call.params.get(member)]
-    return [pass_role(role, f"{call.service}.amazonaws.com") for role in roles]
+    told = {call.params.get(member): f"{call.service}.amazonaws.com" for member in _ROLE_MEMBERS}
+    told[call.params.get("DeliverLogsPermissionArn")] = "vpc-flow-logs.amazonaws.com"
+    return [pass_role(role, service) for role, service in told.items() if role]

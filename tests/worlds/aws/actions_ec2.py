@@ -6,9 +6,10 @@ a list: what an operation names is told by the prefixes of the ids in its parame
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tests.worlds.aws import attached, launches_ec2, things_ec2
+from tests.worlds.aws import actions_kms, attached, launches_ec2, service_roles, things_ec2
 from tests.worlds.aws.call import Call
 from tests.worlds.aws.needs import Need, asked_tags, pass_role
 from tests.worlds.aws.things_ec2 import KINDS, Thing
@@ -37,7 +38,6 @@ _ONLY = {
     "DeleteRoute": "route-table",
     "ReplaceRoute": "route-table",
     "CreateNetworkAclEntry": "network-acl",
-    "RegisterImage": "image",
 }
 """Operations that are asked for one kind only, whatever else they name."""
 
@@ -49,11 +49,11 @@ def needs(world: "World", call: Call) -> list[Need]:
     """Return what a call to EC2 needs."""
     if not _ABOUT_ONE.match(call.operation):
         return [Need(f"ec2:{call.operation}", "*", _common(call))]
-    params = launches_ec2.with_template(call)
+    params = launches_ec2.with_template(world, call)
     things = [*_made(world, call, params), *_named(world, call, params)]
     found = [Need(f"ec2:{call.operation}", thing.arn(call), {**_common(call), **thing.context}) for thing in things]
     found = found or [Need(f"ec2:{call.operation}", "*", {**_common(call), **_all_tags(call)})]
-    return [*found, *_tagging(call, params, things), *_passing(world, call, params)]
+    return [*found, *_tagging(call, params, things), *_passing(world, call, params), *_elsewhere(call, params)]
 
 
 def _common(call: Call) -> dict[str, list[str]]:
@@ -79,6 +79,9 @@ def _named(world: "World", call: Call, params: dict[str, Any]) -> Iterator[Thing
     if call.operation == "RunInstances":
         yield from launches_ec2.launched_with(world, call, params)
         return
+    if call.operation == "RegisterImage":
+        yield from launches_ec2.snapshots(world, call, params)
+        return
     only = _ONLY.get(call.operation)
     extra = _all_tags(call) if call.operation in ("CreateTags", "DeleteTags") else {}
     for thing in things_ec2.named(world, call, params):
@@ -93,13 +96,12 @@ def _new_profile(params: dict[str, Any]) -> dict[str, list[str]]:
 
 def _tagging(call: Call, params: dict[str, Any], things: list[Thing]) -> Iterator[Need]:
     """Yield the right to tag what is made, an action of its own (User Guide: "Grant permission to tag resources")."""
-    for asked in params.get("TagSpecifications", []):
-        if not asked.get("Tags"):
-            continue
-        kind = asked.get("ResourceType") or next((thing.kind for thing in things), "*")
+    asked = [one for one in params.get("TagSpecifications", []) if one.get("Tags")]
+    first = next((thing.kind for thing in things), "*")
+    for kind in dict.fromkeys(one.get("ResourceType") or first for one in asked):
         made = next((thing for thing in things if thing.kind == kind), Thing(kind, "*"))
-        context = {**_common(call), **made.context, **asked_tags(asked["Tags"]), "ec2:createaction": [call.operation]}
-        yield Need("ec2:CreateTags", made.arn(call), context)
+        context = {**_common(call), **made.context, **things_ec2.tags_for(params, kind)}
+        yield Need("ec2:CreateTags", made.arn(call), {**context, "ec2:createaction": [call.operation]})
 
 
 def _passing(world: "World", call: Call, params: dict[str, Any]) -> Iterator[Need]:
@@ -111,3 +113,19 @@ def _passing(world: "World", call: Call, params: dict[str, Any]) -> Iterator[Nee
     for role in profile.roles:
         if attached.entity(role.arn) is not None:
             yield pass_role(role.arn, "ec2.amazonaws.com", about)
+
+
+_FOR_DISKS = ("kms:DescribeKey", "kms:Decrypt", "kms:GenerateDataKeyWithoutPlaintext", "kms:CreateGrant")
+"""What a user of encrypted volumes needs (EBS User Guide: "Permissions for IAM principals")."""
+
+
+def _elsewhere(call: Call, params: dict[str, Any]) -> list[Need]:
+    """Return what EC2 does in other services in the caller's name: a key for volumes, its role for spot instances."""
+    found: list[Need] = []
+    if call.operation == "RunInstances":
+        disks = [one.get("Ebs") or {} for one in params.get("BlockDeviceMappings", [])]
+        for key in dict.fromkeys(disk.get("KmsKeyId") for disk in disks):
+            found += [replace(need, is_late=True) for need in actions_kms.through(call, key, _FOR_DISKS)]
+    if (params.get("InstanceMarketOptions") or {}).get("MarketType") == "spot" and call.operation == "RunInstances":
+        found += service_roles.need(call, "spot.amazonaws.com")
+    return found

@@ -38,6 +38,8 @@ class Messages:
 def authorise(world: "World", call: Call) -> list[tuple[str, str]]:
     """Return the (IAM action, resource ARN) pairs that a call needs, all of them allowed.
 
+    What is asked for only later, and will be denied, is kept in the call: ``denied_later``.
+
     Raises:
         Refused: A policy denies one of them, or none allows it; in the words of the call's service.
     """
@@ -46,8 +48,10 @@ def authorise(world: "World", call: Call) -> list[tuple[str, str]]:
     needs = actions.needs(world, call)
     for need in needs:
         reason = why_not(world, call, need)
-        if reason:
+        if reason and not need.is_late:
             raise _refusal(world, call, need, reason)
+        if reason:
+            call.keep["denied_later"] = need.action
     return [(need.action, need.resource) for need in needs]
 
 
@@ -148,6 +152,11 @@ def _type(principal: Principal) -> str:
 
 def _refusal(world: "World", call: Call, need: Need, reason: str) -> Refused:
     arn = call.principal.arn
+    if call.service == "ec2" and need.action == "iam:CreateServiceLinkedRole":
+        text = (
+            "The provided credentials do not have permission to create the service-linked role for EC2 Spot Instances."
+        )
+        return Refused("AuthFailure.ServiceLinkedRoleCreationNotPermitted", text, 403)
     if call.service == "ec2":
         resource = "" if need.resource == "*" else f" on resource: {need.resource}"
         text = f"You are not authorized to perform this operation. User: {arn} is not authorized to perform: "

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tests.worlds.aws import attached
-from tests.worlds.aws.call import Call
+from tests.worlds.aws.call import Call, Refused
+from tests.worlds.aws.rules import launch_templates
 from tests.worlds.aws.things_ec2 import (
     KINDS,
     Thing,
@@ -22,19 +23,14 @@ if TYPE_CHECKING:
     from tests.worlds.aws.world import World
 
 
-def with_template(call: Call) -> dict[str, Any]:
+def with_template(world: "World", call: Call) -> dict[str, Any]:
     """Return a request's parameters over those of the launch template that it names."""
-    asked = call.params.get("LaunchTemplate")
-    if call.operation != "RunInstances" or not asked:
-        return call.params
-    found = template(call, asked)
-    if found is None:
+    if call.operation != "RunInstances":
         return call.params
     try:
-        data = found.get_version(asked.get("Version", "$Default")).data
-    except Exception:  # noqa: BLE001 # an unknown version is refused later, in EC2's words
+        return launch_templates.with_template(world, call)
+    except Refused:  # it will be refused so where it is answered
         return call.params
-    return {**data, **call.params}
 
 
 def profile(call: Call, asked: Any) -> Any:
@@ -68,9 +64,14 @@ def launched(world: "World", call: Call, params: dict[str, Any]) -> Iterator[Thi
     disk = next((one["Ebs"] for one in params.get("BlockDeviceMappings", []) if one.get("Ebs")), {})
     volume = {"AvailabilityZone": told["ec2:availabilityzone"], "Size": disk.get("VolumeSize"), **disk}
     yield new(call, "volume", {**volume, "TagSpecifications": params.get("TagSpecifications", [])})
-    interface = {"TagSpecifications": params.get("TagSpecifications", [])}
     if not any(one.get("NetworkInterfaceId") for one in params.get("NetworkInterfaces", [])):
-        yield new(call, "network-interface", {**interface, **({"SubnetId": subnets[0].name} if subnets else {})})
+        asked = {
+            "SubnetId": subnets[0].name if subnets else "",
+            "TagSpecifications": params.get("TagSpecifications", []),
+        }
+        interface = new(call, "network-interface", asked)
+        vpc = {"ec2:vpc": subnets[0].context["ec2:vpc"]} if subnets and "ec2:vpc" in subnets[0].context else {}
+        yield Thing(interface.kind, interface.name, {**interface.context, **vpc})
 
 
 def _subnets(world: "World", call: Call, params: dict[str, Any]) -> list[Thing]:
@@ -88,12 +89,12 @@ def launched_with(world: "World", call: Call, params: dict[str, Any]) -> Iterato
     interfaces = params.get("NetworkInterfaces", [])
     groups = [*params.get("SecurityGroupIds", []), *(group for one in interfaces for group in one.get("Groups", []))]
     ids = [params.get("ImageId"), *groups, *(one.get("NetworkInterfaceId") for one in interfaces)]
-    ids += [(one.get("Ebs") or {}).get("SnapshotId") for one in params.get("BlockDeviceMappings", [])]
     ids += [group.id for group in _groups_by_name(call, params)]
     subnets = _subnets(world, call, params)
     for found in dict.fromkeys(ids):
         if found and found.rpartition("-")[0] in KINDS:
             yield known(world, call, found)
+    yield from snapshots(world, call, params)
     yield from subnets
     if not groups and not params.get("SecurityGroups") and subnets:
         yield from _default_group(world, call, subnets[0])
@@ -105,6 +106,13 @@ def launched_with(world: "World", call: Call, params: dict[str, Any]) -> Iterato
     template_found = template(call, call.params["LaunchTemplate"]) if call.params.get("LaunchTemplate") else None
     if template_found:
         yield known(world, call, template_found.id)
+
+
+def snapshots(world: "World", call: Call, params: dict[str, Any]) -> Iterator[Thing]:
+    """Yield the snapshots that block devices are made of."""
+    for one in params.get("BlockDeviceMappings", []):
+        if (one.get("Ebs") or {}).get("SnapshotId"):
+            yield known(world, call, one["Ebs"]["SnapshotId"])
 
 
 def _groups_by_name(call: Call, params: dict[str, Any]) -> list[Any]:

@@ -244,12 +244,8 @@ def new(call: Call, kind: str, params: dict[str, Any]) -> Thing:
     """Return a resource that is not made yet, with what is known of it before."""
     named_kinds = {"key-pair": "KeyName", "placement-group": "GroupName"}
     told: dict[str, Any] = {}
-    vpc_id = params.get("VpcId")
-    if params.get("SubnetId"):
+    if kind == "network-interface" and params.get("SubnetId"):
         told["ec2:subnet"] = Thing("subnet", params["SubnetId"]).arn(call)
-        subnet = _find(store(call), "subnet", params["SubnetId"])
-        vpc_id = vpc_id or (subnet.vpc_id if subnet else None)
-    told["ec2:vpc"] = _vpc(call, vpc_id) if vpc_id else None
     told["ec2:availabilityzone"] = params.get("AvailabilityZone")
     if kind == "volume":
         told |= {"ec2:volumetype": params.get("VolumeType"), "ec2:volumesize": params.get("Size")}

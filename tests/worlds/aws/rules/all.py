@@ -21,6 +21,7 @@ import tests.worlds.aws.rules.instance_states
 import tests.worlds.aws.rules.instances
 import tests.worlds.aws.rules.interfaces
 import tests.worlds.aws.rules.key_pairs
+import tests.worlds.aws.rules.keys_of_disks
 import tests.worlds.aws.rules.kms
 import tests.worlds.aws.rules.launch_templates
 import tests.worlds.aws.rules.lookups

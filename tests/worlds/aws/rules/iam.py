@@ -6,7 +6,7 @@ By "IAM and AWS STS quotas" and the errors of each operation in the IAM API refe
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from tests.worlds.aws import attached
+from tests.worlds.aws import attached, service_roles
 from tests.worlds.aws.call import Answer, Call, Refused
 from tests.worlds.aws.rules import answer, refuse
 
@@ -15,15 +15,6 @@ if TYPE_CHECKING:
 
 MANAGED_POLICIES = 10
 """Managed policies on one role, user or group."""
-
-_OWN_NAMES = {
-    "ec2fleet": "EC2Fleet",
-    "elasticfilesystem": "AmazonElasticFileSystem",
-    "elasticloadbalancing": "ElasticLoadBalancing",
-    "spot": "EC2Spot",
-    "spotfleet": "EC2SpotFleet",
-}
-"""What the roles of services are called whose name is not simply the service's ("Using service-linked roles")."""
 
 _ON_ROLES = (
     "AttachRolePolicy",
@@ -147,8 +138,8 @@ def service_linked(world: "World", call: Call) -> Answer:
     """Make a service's own role, under the name that AWS gives it; a second one is refused."""
     iam = attached.store(call.account)
     suffix = f"_{call.params['CustomSuffix']}" if call.params.get("CustomSuffix") else ""
-    own_name = _OWN_NAMES.get(call.params["AWSServiceName"].partition(".")[0])
-    name = f"AWSServiceRoleFor{own_name}{suffix}" if own_name else ""
+    own_name = service_roles.name_of(call.params["AWSServiceName"])
+    name = f"{own_name}{suffix}" if own_name else ""
     try:
         told = None if _find(iam.roles, name) else world.moto(call)
     except Refused as refused:
