@@ -42,6 +42,7 @@ class Loopback:
         missing = sorted(set(indexes) - self.up(place))
         if not missing:
             return
+        self._require_free(place, missing)
         arguments = [str(place.folder), program("sshd") or "sshd", json.dumps(missing)]
         try:
             if os.getuid() == 0:
@@ -50,6 +51,17 @@ class Loopback:
         except (DidNotStart, OSError) as error:
             raise NoCapacity(str(error), where="this machine") from error
         self._wait_for_listeners(place, missing)
+
+    def _require_free(self, place: Place, indexes: Collection[int]) -> None:
+        """Refuse addresses at which somebody else listens: later he could not be told from the node.
+
+        Raises:
+            NoCapacity: With the address.
+        """
+        listening = processes.listening()
+        for index in indexes:
+            if (place.loopback(index), place.port) in listening:
+                raise NoCapacity(f"{place.loopback(index)}:{place.port} is taken", where=place.name_of(index))
 
     def _wait_for_listeners(self, place: Place, indexes: Collection[int]) -> None:
         """Wait until the nodes listen.
