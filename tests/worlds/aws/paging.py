@@ -149,7 +149,7 @@ def _page(world: "World", call: Call, paged: Paged, rest: Rest) -> Answer:
     for name, item in rest.items[:size]:
         told.setdefault(name, []).append(item)
     if rest.items[size:]:
-        token = secrets.token_urlsafe(40)
+        token = secrets.token_hex(24)
         world.of(Pages).rest[token] = Rest(rest.question, rest.always, rest.items[size:])
         told[paged.gives] = token
         if paged.more:
