@@ -36,6 +36,11 @@ class Feature(StrEnum):
     SAGEMAKER = "sagemaker"
 
     @property
+    def is_needed(self) -> bool:
+        """Whether no cluster can be made without it."""
+        return self in (Feature.CLUSTERS, Feature.NETWORKS)
+
+    @property
     def price(self) -> str:
         """What one loses without it, in one line."""
         return _PRICES[self]

@@ -65,13 +65,18 @@ def _ensure_pool(client: "SyncPrefectClient") -> None:
 
 def _register_blocks(client: "SyncPrefectClient") -> None:
     from prefect.exceptions import ObjectNotFound
+    from prefect_aws import AwsCredentials
 
+    from blocks.aws_account import AwsAccount
     from blocks.cluster import Cluster
     from blocks.cluster_key import ClusterKey
     from blocks.git_credentials import GitCredentials
     from blocks.local_machine import Hosts, LocalMachine
+    from blocks.logos import logo
 
-    for noun in (LocalMachine, Cluster, GitCredentials, ClusterKey):
+    # Its own picture is somewhere on the internet, which the UI's pages do not ask.
+    AwsCredentials._logo_url = str(logo("aws-credentials"))  # noqa: SLF001
+    for noun in (LocalMachine, Cluster, GitCredentials, ClusterKey, AwsCredentials, AwsAccount):
         noun.register_type_and_schema()
     try:
         client.read_block_document_by_name(THIS_MACHINE, LocalMachine.get_block_type_slug())

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.worlds.aws_accounts import forget_all
+from tests.worlds.aws_fixtures import aws, prefect_worker  # noqa: F401
 from tests.worlds.aws_world import AwsWorld, aws_world
 from tests.worlds.outward import Outward
 from tests.worlds.prefect_server import PrefectServer, living_in, new_house
@@ -16,24 +18,24 @@ def outward(tmp_path_factory: pytest.TempPathFactory) -> Outward:
 
 
 @pytest.fixture(scope="session")
-def one_world() -> Iterator[AwsWorld]:
+def _one_aws_world() -> Iterator[AwsWorld]:
     """The AWS that the house knows, opened as a person opens it."""
     with aws_world(["make", "--silent", "aws-world"]) as world:
         yield world
 
 
-@pytest.fixture
-def aws(one_world: AwsWorld) -> Iterator[AwsWorld]:
-    """An empty AWS; the test fails if it was asked for what it cannot answer."""
-    one_world.reset()
-    yield one_world
-    assert one_world.unanswered() == []
-
-
 @pytest.fixture(scope="session")
-def house(outward: Outward, one_world: AwsWorld) -> Iterator[PrefectServer]:
+def house(outward: Outward, _one_aws_world: AwsWorld) -> Iterator[PrefectServer]:
     """An open house, which this process lives in too."""
-    with new_house(**outward.environment, **one_world.environment()) as server:
+    with new_house(**outward.environment, **_one_aws_world.environment()) as server:
         server.up()
         with living_in(server):
             yield server
+
+
+@pytest.fixture
+def no_accounts(house: PrefectServer, aws: AwsWorld) -> Iterator[AwsWorld]:  # noqa: F811
+    """An empty AWS, and no account of it in the house."""
+    forget_all()
+    yield aws
+    forget_all()

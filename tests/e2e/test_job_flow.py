@@ -2,10 +2,8 @@
 
 import json
 import re
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -26,6 +24,7 @@ from tests.worlds.flow_runs import block, require_completed, wait_until
 from tests.worlds.git_server import GitServer
 from tests.worlds.prefect_server import PrefectServer
 from tests.worlds.programs import FILES
+from tests.worlds.secrecy import files_showing, processes_watched
 
 RUN_JOB = "run-job/on-demand"
 TOKEN = "gwt-4f1d8c2b7a9e"
@@ -89,7 +88,7 @@ def test_a_private_program_by_the_command_line_leaves_its_token_nowhere(
 ) -> None:
     """OPS-08, JOB-01, JOB-02, JOB-03, JOB-04, JOB-06, JOB-22."""
     GitCredentials(username="ada", token=SecretStr(TOKEN)).save("ada", overwrite=True)
-    with processes_watched() as holders:
+    with processes_watched(TOKEN) as holders:
         house.run_cli(
             "run-job",
             *("-p", "name=private"),
@@ -100,7 +99,7 @@ def test_a_private_program_by_the_command_line_leaves_its_token_nowhere(
             *("-p", 'environment={"WISH": "x = y; $(touch nothing)"}'),
         )
     assert holders == set()
-    run = latest_run("run-private")
+    run = flow_runs.latest("run-private")
     job = record_of(run.id, "private")
     assert (job.state, job.seed_state, job.ranks, job.nodes) == (JobState.FINISHED, "FINISHED", 4, 2)
     assert re.fullmatch("[0-9a-f]{40}", job.commit)
@@ -114,43 +113,9 @@ def test_a_private_program_by_the_command_line_leaves_its_token_nowhere(
     require_token_nowhere(house, git)
 
 
-@contextmanager
-def processes_watched() -> Iterator[set[str]]:
-    """Look at all processes, those of all nodes too, as long as this lasts; gives those that showed the token."""
-    holders: set[str] = set()
-    over = threading.Event()
-
-    def look() -> None:
-        while not over.wait(0.1):
-            for process in Path("/proc").iterdir():
-                if process.name.isdigit():
-                    with suppress(OSError):
-                        shown = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
-                        if TOKEN.encode() in shown:
-                            holders.add(shown.decode(errors="replace"))
-
-    watcher = threading.Thread(target=look)
-    watcher.start()
-    try:
-        yield holders
-    finally:
-        over.set()
-        watcher.join()
-
-
-def latest_run(name: str) -> FlowRun:
-    with get_client(sync_client=True) as client:
-        runs = [run for run in client.read_flow_runs(limit=200) if run.name == name]
-    return max(runs, key=lambda run: run.created)
-
-
 def require_token_nowhere(house: PrefectServer, git: GitServer) -> None:
     """In no file of ours (database, logs, checkouts, jobs, clusters), in no answer of the API."""
-    token = TOKEN.encode()
-    files = [path for path in home().rglob("*") if path.is_file() and not path.is_symlink()]
-    assert any(path.name.startswith("prefect.db") for path in files)
-    holders = [path for path in files if token in path.read_bytes()]
-    assert holders == []
+    assert files_showing(TOKEN, home()) == []
     with get_client(sync_client=True) as client:
         shown = client.read_block_document_by_name("ada", "git-credentials", include_secrets=False)
         assert TOKEN not in str(shown.data)
@@ -325,6 +290,6 @@ def test_the_same_job_by_the_api_and_by_a_file_is_the_same_definition(
     wish = {"name": "door", "source": git.url("ada/open"), "command": "hello.py", "cluster": CLUSTER}
     by_api = require_completed(flow_runs.run(RUN_JOB, **wish))
     house.run_cli("run-job", "--params", json.dumps(wish))
-    by_cli = latest_run("run-door")
+    by_cli = flow_runs.latest("run-door")
     assert by_cli.id != by_api.id
     assert record_of(by_cli.id, "door").spec == record_of(by_api.id, "door").spec

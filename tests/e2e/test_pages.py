@@ -23,6 +23,8 @@ EXAMPLE = Path(__file__).parents[2] / "deployments" / "examples" / "heat.py"
 FLOWS = (
     *("create-local-cluster", "verify-cluster", "resize-cluster", "stop-cluster", "start-cluster", "delete-cluster"),
     "run-job",
+    *("show-aws-onboarding", "create-aws-role", "onboard-aws-account", "verify-account", "rotate-aws-credentials"),
+    "offboard-account",
 )
 
 
@@ -40,18 +42,13 @@ def cluster(house: PrefectServer) -> Iterator[Cluster]:
     delete_cluster(cluster=made)
 
 
-def form_of(flow: str) -> str:
-    with get_client(sync_client=True) as client:
-        return f"/v2/deployments/deployment/{client.read_deployment_by_name(f'{flow}/on-demand').id}/run"
-
-
 def test_a_job_by_the_run_form(
     house: PrefectServer, page: Browser, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """OPS-10, JOB-01: filled and submitted in the browser; its log and its picture are read there."""
     with GitServer(tmp_path_factory.mktemp("git")) as git:
         git.repository("ada/heat").commit({"examples/heat.py": EXAMPLE.read_text()})
-        page.visit(form_of("run-job"))
+        page.visit(flow_runs.form_of("run-job"))
         page.fill("name", "form")
         page.fill("source", git.url("ada/heat"))
         page.fill("command", "heat.py")
@@ -80,7 +77,7 @@ def test_every_form_says_what_each_field_is(house: PrefectServer, page: Browser,
     with get_client(sync_client=True) as client:
         schema = client.read_deployment_by_name(f"{flow}/on-demand").parameter_openapi_schema
     assert schema is not None
-    page.visit(form_of(flow))
+    page.visit(flow_runs.form_of(flow))
     page.wait_for_text("Parameters")
     for name, about in schema["properties"].items():
         page.wait_for_text(about.get("title", name))
@@ -89,7 +86,7 @@ def test_every_form_says_what_each_field_is(house: PrefectServer, page: Browser,
 
 def test_a_bad_field_is_refused_in_the_form(house: PrefectServer, page: Browser) -> None:
     """PRJ-20: the form says what is wrong, and no run is made."""
-    page.visit(form_of("create-local-cluster"))
+    page.visit(flow_runs.form_of("create-local-cluster"))
     page.fill("name", "Not A Name")
     page.click("//button[@type='submit' and text()='Submit']")
     page.wait_for_text("does not match")
@@ -102,7 +99,7 @@ def test_no_page_asks_anybody_outside(house: PrefectServer, page: Browser) -> No
     The catalogue of Prefect's own block types is not among them: it names pictures elsewhere.
     """
     own = urlsplit(house.house.url).netloc
-    for path in ("/v2/dashboard", "/v2/runs", form_of("create-local-cluster"), form_of("run-job")):
+    for path in ("/v2/dashboard", "/v2/runs", flow_runs.form_of("create-local-cluster"), flow_runs.form_of("run-job")):
         page.visit(path)
         page.wait_for_text("Blocks")
         asked = page.driver.execute_script("return performance.getEntriesByType('resource').map(r => r.name)")

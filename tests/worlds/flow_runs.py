@@ -51,6 +51,19 @@ def read(run: UUID) -> FlowRun:
         return client.read_flow_run(run)
 
 
+def form_of(flow: str) -> str:
+    """The path of a flow's run form in the UI."""
+    with get_client(sync_client=True) as client:
+        return f"/v2/deployments/deployment/{client.read_deployment_by_name(f'{flow}/on-demand').id}/run"
+
+
+def latest(name: str) -> FlowRun:
+    """The newest run of that name."""
+    with get_client(sync_client=True) as client:
+        runs = [run for run in client.read_flow_runs(limit=200) if run.name == name]
+    return max(runs, key=lambda run: run.created)
+
+
 def wait_for_end(run: UUID, *, limit_s: float = 240) -> FlowRun:
     def ended() -> FlowRun | None:
         seen = read(run)
