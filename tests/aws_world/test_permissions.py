@@ -108,7 +108,10 @@ def test_buckets_of_others_and_buckets_with_policies(aws: AwsWorld) -> None:
     s3.create_bucket(Bucket="our-bucket")
     s3.put_object(Bucket="our-bucket", Key="a", Body=b"x")
     asked = {"Bucket": "our-bucket", "Key": "a"}
-    assert refusal(other.get_object, **asked)[0] == "AccessDenied"
+    foreign = aws.client("s3", **make_user(aws, INSTALLATION, "bob"))
+    let_out = aws.client("s3", **make_user(aws, INSTALLATION, "eve", allow("s3:*")))
+    for client in (other, foreign, let_out):
+        assert refusal(client.get_object, **asked)[0] == "AccessDenied"
 
     def policy(effect: str, principal: Any, action: str = "s3:GetObject") -> None:
         resources = ["arn:aws:s3:::our-bucket", "arn:aws:s3:::our-bucket/*"]
@@ -120,11 +123,16 @@ def test_buckets_of_others_and_buckets_with_policies(aws: AwsWorld) -> None:
     policy("Allow", {"AWS": f"arn:aws:iam::{INSTALLATION}:root"})
     assert refusal(other.get_object, **asked) == ("", "")
     assert refusal(other.put_object, **asked)[0] == "AccessDenied"
-    foreign = aws.client("s3", **make_user(aws, INSTALLATION, "bob"))
     assert refusal(foreign.get_object, **asked)[0] == "AccessDenied", "its own account has not let it"
+    assert refusal(let_out.get_object, **asked) == ("", "")
 
     ada = aws.client("s3", **make_user(aws, CUSTOMER))
     assert refusal(ada.get_object, **asked)[0] == "AccessDenied"
+    give(aws, may("s3:*", StringEquals={"aws:ResourceAccount": INSTALLATION}))
+    assert refusal(ada.get_object, **asked)[0] == "AccessDenied"
+    give(aws, may("s3:*", StringEquals={"aws:ResourceAccount": CUSTOMER}))
+    assert refusal(ada.get_object, **asked) == ("", "")
+    give(aws, may("ec2:*"))
     policy("Allow", {"AWS": f"arn:aws:iam::{CUSTOMER}:user/ada"})
     assert refusal(ada.get_object, **asked) == ("", ""), "at home the bucket's policy is enough"
     policy("Deny", "*")

@@ -95,6 +95,17 @@ def test_at_home_a_principal_named_by_the_trust_needs_no_more(aws: AwsWorld) -> 
     assert assume(aws, key=other)["Credentials"]
 
 
+def test_a_root_user_can_be_refused_as_aws_does(aws: AwsWorld) -> None:
+    """AWS lets no root user assume a role; the world does, unless it is told otherwise."""
+    make_role(aws, INSTALLATION)
+    worker = make_user(aws, INSTALLATION, "worker", allow("sts:AssumeRole"))
+    assert assume(aws)["Credentials"]
+    aws.settings(root_may_assume=False)
+    with pytest.raises(ClientError, match="Roles may not be assumed by root accounts"):
+        assume(aws)
+    assert assume(aws, key=worker)["Credentials"]
+
+
 def test_a_session_lasts_as_long_as_its_role_says(aws: AwsWorld) -> None:
     """Bare moto gives sessions of any length."""
     make_role(aws, INSTALLATION, CUSTOMER, MaxSessionDuration=7200)

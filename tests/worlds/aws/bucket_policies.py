@@ -6,6 +6,8 @@ from moto.backends import get_backend
 
 from tests.worlds.aws.policies import Decision, Policy, Question, decide
 
+_BUCKETS = "arn:aws:s3:::"
+
 _OF_THE_OWNER = ("s3:createbucket", "s3:putbucketpolicy", "s3:getbucketpolicy", "s3:deletebucketpolicy")
 """The owner's root user may always mend a bucket's policy (S3 User Guide: "Bucket policies")."""
 
@@ -30,9 +32,20 @@ def is_foreign(question: Question) -> bool:
     return bucket is not None and principal is not None and bucket.account_id != principal.account
 
 
+def owner(resource: str) -> str:
+    """Return the account that owns the bucket of an ARN; empty where there is no such bucket."""
+    if not resource.startswith(_BUCKETS):
+        return ""
+    known = get_backend("s3").bucket_accounts.get(_name(resource))
+    return str(known[1]) if known else ""
+
+
+def _name(resource: str) -> str:
+    return resource.removeprefix(_BUCKETS).partition("/")[0]
+
+
 def _bucket(question: Question) -> Any:
-    if not question.resource.startswith("arn:aws:s3:::") or question.action.lower() == "s3:createbucket":
+    account = owner(question.resource)
+    if not account or question.action.lower() == "s3:createbucket":
         return None
-    name = question.resource.removeprefix("arn:aws:s3:::").partition("/")[0]
-    owner = get_backend("s3").bucket_accounts.get(name)
-    return get_backend("s3")[owner[1]]["aws"].buckets.get(name) if owner else None
+    return get_backend("s3")[account]["aws"].buckets.get(_name(question.resource))

@@ -60,7 +60,8 @@ def why_not(world: "World", call: Call, need: Need) -> str:
     if is_denied_by_organization(world, call.account, need.action):
         return "with an explicit deny in a service control policy"
     principal = call.principal
-    question = Question(need.action, need.resource, {**about(world, call), **need.context}, principal)
+    context = {**about(world, call), "aws:resourceaccount": [_owner(need, principal)], **need.context}
+    question = Question(need.action, need.resource, context, principal)
     by_bucket = bucket_policies.decision(question)
     if by_bucket.outcome == "explicitDeny":
         return "with an explicit deny in a resource-based policy"
@@ -70,6 +71,12 @@ def why_not(world: "World", call: Call, need: Need) -> str:
     if known is None:
         raise CannotAnswer(f"no user or role is {principal.identity}")
     return _bounded(question, known, _session(world, call)) or _own(question, known, by_bucket)
+
+
+def _owner(need: Need, principal: Principal) -> str:
+    bucket = bucket_policies.owner(need.resource)
+    named = need.resource.split(":")[4] if need.resource.count(":") >= 5 else ""
+    return bucket or named or principal.account
 
 
 def _bounded(question: Question, known: attached.Identity, session: list[Policy]) -> str:
@@ -126,7 +133,6 @@ def about(world: "World", call: Call) -> Context:
         "aws:principalarn": [principal.identity],
         "aws:principaltype": [_type(principal)],
         "aws:requestedregion": [call.region],
-        "aws:resourceaccount": [principal.account],
         "aws:securetransport": ["true"],
         "aws:sourceip": ["127.0.0.1"],
         "aws:userid": [principal.user_id],
