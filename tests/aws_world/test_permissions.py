@@ -135,11 +135,12 @@ def test_buckets_of_others_and_buckets_with_policies(aws: AwsWorld) -> None:
     give(aws, may("ec2:*"))
     policy("Allow", {"AWS": f"arn:aws:iam::{CUSTOMER}:user/ada"})
     assert refusal(ada.get_object, **asked) == ("", ""), "at home the bucket's policy is enough"
-    policy("Deny", "*")
+    policy("Deny", "*", "s3:*")
     give(aws, may("s3:*"))
     for client in (ada, s3):
         assert "explicit deny in a resource-based policy" in refusal(client.get_object, **asked)[1]
-    assert refusal(s3.delete_bucket_policy, Bucket="our-bucket") == ("", "")
+    assert refusal(ada.delete_bucket_policy, Bucket="our-bucket")[0] == "AccessDenied"
+    assert refusal(s3.delete_bucket_policy, Bucket="our-bucket") == ("", ""), "the owner's root user mends it"
     assert refusal(ada.get_object, **asked) == ("", "")
 
 
