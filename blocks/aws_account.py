@@ -4,11 +4,13 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from prefect.blocks.core import Block
 from prefect_aws import AwsCredentials
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, HttpUrl
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from blocks.errors import BadInput
 from blocks.logos import logo
@@ -59,6 +61,10 @@ _PRICES = {
 }
 
 
+EVERYDAY = [Feature.BACKUP, Feature.PORTS, Feature.RESIZE, Feature.EFS, Feature.LOGS, Feature.SPOT]
+"""What an account is used for, beside the clusters themselves, if nobody says otherwise."""
+
+
 class Health(StrEnum):
     """How an account is: ``invited`` has an external id and nothing else yet; the rest is what verification said."""
 
@@ -82,6 +88,19 @@ class Finding(BaseModel):
     text: str
 
 
+class _NotEmpty:
+    """Let a form's schema ask for both halves of a key: see ``AwsAccount.external_id`` for why."""
+
+    def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        shown = handler(core_schema)
+        handler.resolve_ref_schema(shown)["required"] = ["aws_access_key_id", "aws_secret_access_key"]
+        return shown
+
+
+AccessKeys = Annotated[AwsCredentials, _NotEmpty()]
+"""A `prefect_aws` block with keys, as a field of a form."""
+
+
 class AwsAccount(Block):
     """An AWS account and how it is. Changed by one writer at a time; its name is its document's name.
 
@@ -103,7 +122,9 @@ class AwsAccount(Block):
     account_id: str = Field(default="", title="AWS account id")
     default_region: Region = Field(default="us-east-1", title="Default region")
     role_arn: str = Field(default="", title="ARN of the role that we assume")
-    external_id: str = Field(default="", title="External id that the role's trust asks for")
+    # Required, as one field of each of our blocks is: a block that could be all empty is never told from a reference
+    # to one, and the server refuses both (Prefect 3.8.8).
+    external_id: str = Field(title="External id that the role's trust asks for")
     next_external_id: str = Field(default="", title="External id to come, while both are valid")
     access_keys: AwsCredentials | None = Field(default=None, title="Access keys, where there is no role")
     variant: Variant = Field(default=Variant.AUTOMATED, title="How much it lets us do")

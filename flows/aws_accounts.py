@@ -1,8 +1,6 @@
 """Connecting an AWS account, keeping watch on it, and letting it go."""
 
-from prefect_aws import AwsCredentials
-
-from blocks.aws_account import AwsAccount, Feature, Variant
+from blocks.aws_account import EVERYDAY, AccessKeys, AwsAccount, Feature, Variant
 from blocks.names import (
     AccountName,
     AwsAccountId,
@@ -36,8 +34,6 @@ from tasks.steps import sentence
 from tasks.telling import note
 from tasks.telling_accounts import show_health, show_invitation, show_role, show_rotation
 
-EVERYDAY = [Feature.BACKUP, Feature.PORTS, Feature.RESIZE, Feature.EFS, Feature.LOGS, Feature.SPOT]
-
 
 @sentence(name="show-aws-onboarding", run_name="show-onboarding-{name}")
 def show_aws_onboarding(
@@ -67,7 +63,7 @@ def show_aws_onboarding(
 
 @sentence(name="create-aws-role", run_name="create-role-for-{account.name}")
 def create_aws_role(
-    account: AwsAccount, one_time_keys: AwsCredentials, role_name: OurRoleName = "groundwork-access"
+    account: AwsAccount, one_time_keys: AccessKeys, role_name: OurRoleName = "groundwork-access"
 ) -> None:
     """Create the role in your AWS account for you, with keys that are used once and then removed from Prefect.
 
@@ -91,7 +87,7 @@ def onboard_aws_account(
     account_id: AwsAccountId,
     default_region: Region = "us-east-1",
     role_arn: RoleArnOrNone = "",
-    access_keys: AwsCredentials | None = None,
+    access_keys: AccessKeys | None = None,
 ) -> None:
     """Connect an AWS account: by a role that Groundwork may assume (better), or by access keys.
 
@@ -133,7 +129,7 @@ def verify_accounts() -> None:
 
 
 @sentence(name="rotate-aws-credentials", run_name="rotate-{account.name}")
-def rotate_aws_credentials(account: AwsAccount, access_keys: AwsCredentials | None = None) -> None:
+def rotate_aws_credentials(account: AwsAccount, access_keys: AccessKeys | None = None) -> None:
     """Change how Groundwork gets into an account, without a moment in which it cannot.
 
     With a role: the first run draws a new external id and shows a trust policy that takes the old and the new one; the
