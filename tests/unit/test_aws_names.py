@@ -180,7 +180,10 @@ def test_keys_that_cannot_be_kept_are_refused(given: AwsCredentials) -> None:
 def test_no_secret_is_shown(caplog: pytest.LogCaptureFixture) -> None:
     """ACC-15: repr, str, dumps, schema, logs and the traceback of an exception that holds the block."""
     account = AwsAccount(
-        account_id="222222222222", access_keys=keys(), findings=[Finding(subject="identity", state="good", text="")]
+        account_id="222222222222",
+        external_id="id-1",
+        access_keys=keys(),
+        findings=[Finding(subject="identity", state="good", text="")],
     )
     shown = [
         repr(account),
@@ -194,7 +197,7 @@ def test_no_secret_is_shown(caplog: pytest.LogCaptureFixture) -> None:
     logging.getLogger("groundwork").error("failed with %r", account, exc_info=error)
     shown += ["".join(traceback.format_exception(error)), repr(error), caplog.text]
     with pytest.raises(ValidationError) as refused:
-        AwsAccount(access_keys=CANARY)
+        AwsAccount(external_id="id-1", access_keys=CANARY)
     shown.append(str(refused.value))
     assert "AKIACANARY" in shown[0], "the keys are not in what was looked at"
     assert [text for text in shown if CANARY in text] == []
