@@ -152,3 +152,22 @@ def test_what_a_model_forbids_is_refused(aws: AwsWorld) -> None:
     refused("ValidationException", aws.client("ssm").put_parameter, Name="/a", Value="x", Type="Secret")
     refused("BadRequest", aws.client("efs").create_file_system, CreationToken="x" * 65)
     refused("InvalidParameterValue", aws.client("ec2").describe_vpcs, MaxResults=1001)
+
+
+def test_the_clock_stands_runs_and_is_pushed_on(aws: AwsWorld) -> None:
+    """Waiting in tests is done with it: nobody sleeps for a file system that takes a day."""
+    efs = aws.client("efs")
+    aws.settings(efs_s={"file_system": 24 * 3600.0})
+
+    def state(file_system_id: str) -> str:
+        return str(efs.describe_file_systems(FileSystemId=file_system_id)["FileSystems"][0]["LifeCycleState"])
+
+    aws.speed(0)
+    first = efs.create_file_system(CreationToken="a")["FileSystemId"]
+    aws.advance(24 * 3600 - 1)
+    assert state(first) == "creating"
+    aws.advance(2)
+    assert state(first) == "available"
+    second = efs.create_file_system(CreationToken="b")["FileSystemId"]
+    aws.speed(1e9)
+    assert state(second) == "available"
