@@ -1,7 +1,7 @@
 """What EC2 looks at in a launch before it looks for capacity: numbers, names, type, image, processor, metadata, market.
 
-Codes and words are EC2's as public bug reports quote them. Those of bad CpuOptions, and of a least number above the most,
-are written nowhere: they are the nearest that EC2 has.
+Codes and words are EC2's as public bug reports quote them. Those of bad CpuOptions, and of a least number above the
+most, are written nowhere: they are the nearest that EC2 has.
 """
 
 import base64
