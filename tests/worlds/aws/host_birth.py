@@ -56,7 +56,7 @@ def main(folder: str, tools: str) -> None:
     vpc = Vpc.read(Path(folder))
     if vpc is None:
         sys.exit("there is no such VPC")
-    # The world waits for its signals with all of them blocked; MPI on its hosts must hear its own.
+    # The world waits for its signals with them blocked, and we inherit that; hosts and we shall hear ours.
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     world = socket.socket(socket.AF_UNIX)
     world.connect(str(vpc.world))
