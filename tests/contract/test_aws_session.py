@@ -49,7 +49,7 @@ def role(aws: AwsWorld, *, external_id: str = EXTERNAL_ID, trusted: str = INSTAL
 
 
 def account(**told: object) -> AwsAccount:
-    return AwsAccount.model_validate({"account_id": CUSTOMER} | told)
+    return AwsAccount.model_validate({"account_id": CUSTOMER, "external_id": ""} | told)
 
 
 def test_the_identity_is_the_prefect_workers(prefect_worker: AwsWorld) -> None:
