@@ -1,11 +1,18 @@
 """S3 and SSM in the world: names, owners, policies, what a new bucket has, pages (OPS-24)."""
 
 import json
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.auth import S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from tests.aws_world.refusals import refused
+from tests.worlds.aws.keys import root_key
 from tests.worlds.aws_world import CUSTOMER, INSTALLATION, AwsWorld
 
 BUCKET = "groundwork-lab"
@@ -137,6 +144,39 @@ def test_lists_of_objects_in_pages(aws: AwsWorld, s3: Any) -> None:
     refused("InvalidArgument", s3.list_objects_v2, Bucket="another-lab", ContinuationToken=token)
     versions = s3.get_paginator("list_object_versions").paginate(Bucket=BUCKET)
     assert [item["Key"] for page in versions for item in page["Versions"]] == keys
+
+
+def presigned(aws: AwsWorld, seconds_ago: int = 0) -> str:
+    """Return an address that is good for a minute for whoever has it, signed so long ago."""
+    key = root_key(CUSTOMER)
+    auth = S3SigV4QueryAuth(Credentials(key.access_key, key.secret), "s3", "us-east-1", expires=60)
+    request = AWSRequest("GET", f"{aws.url}/{BUCKET}/a%20b")
+    request.context["timestamp"] = (datetime.now(UTC) - timedelta(seconds=seconds_ago)).strftime("%Y%m%dT%H%M%SZ")
+    auth._modify_request_before_signing(request)
+    text = auth.string_to_sign(request, auth.canonical_request(request))
+    auth._inject_signature_to_request(request, auth.signature(text, request))
+    return str(request.url)
+
+
+def test_an_address_that_is_signed(aws: AwsWorld, s3: Any) -> None:
+    """It opens one object for a minute; moto reads no signature there."""
+    s3.put_object(Bucket=BUCKET, Key="a b", Body=b"x")
+    s3.put_object(Bucket=BUCKET, Key="c", Body=b"y")
+    good = presigned(aws)
+    with urllib.request.urlopen(good, timeout=10) as reply:
+        assert reply.read() == b"x"
+    forged = [
+        good.replace("a%20b", "c"),
+        good.replace("Expires=60", "Expires=600"),
+        good[:-1] + ("0" if good[-1] != "0" else "1"),
+    ]
+    for address, code in [
+        *((address, "SignatureDoesNotMatch") for address in forged),
+        (presigned(aws, 61), "AccessDenied"),
+    ]:
+        with pytest.raises(urllib.error.HTTPError, match="403") as error:
+            urllib.request.urlopen(address, timeout=10)
+        assert code in error.value.read().decode()
 
 
 def test_a_command_wants_a_managed_node(aws: AwsWorld) -> None:

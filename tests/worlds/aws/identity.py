@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from botocore.auth import S3SigV4Auth, SigV4Auth
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from moto.core.request import Request
@@ -29,7 +29,7 @@ def authenticate(world: "World", call: Call, request: Request) -> None:
         raise _unknown_key(call)
     if key.token and request.headers.get("X-Amz-Security-Token", request.args.get("X-Amz-Security-Token")) != key.token:
         raise _unknown_key(call)
-    if "Authorization" in request.headers and not _is_signed(call, request, key.secret):
+    if not (_is_signed if "Authorization" in request.headers else _is_presigned)(call, request, key.secret):
         raise _wrong_signature(call)
     if key.token and key.ends_s < time.time():
         raise _ended(call)
@@ -59,6 +59,27 @@ def _is_signed(call: Call, request: Request, secret: str) -> bool:
     auth = kind(Credentials(call.access_key, secret), service, region)
     text = auth.string_to_sign(copy, auth.canonical_request(copy))
     return hmac.compare_digest(auth.signature(text, copy), fields["Signature"])
+
+
+def _is_presigned(call: Call, request: Request, secret: str) -> bool:
+    """Look at a signature in the address ("Authenticating requests: using query parameters", S3).
+
+    Raises:
+        Refused: The address was good for a shorter time.
+    """
+    told = request.args
+    url = "&".join(part for part in request.raw_url.split("&") if not part.startswith("X-Amz-Signature="))
+    signed = {name: request.headers.get(name, "") for name in told["X-Amz-SignedHeaders"].split(";")}
+    copy = AWSRequest(request.method, url, headers=signed, data=b"")
+    copy.context["timestamp"] = told["X-Amz-Date"]
+    _, _, region, service, _ = told["X-Amz-Credential"].split("/")
+    kind = S3SigV4QueryAuth if service == "s3" else SigV4QueryAuth
+    auth = kind(Credentials(call.access_key, secret), service, region)
+    text = auth.string_to_sign(copy, auth.canonical_request(copy))
+    made = datetime.strptime(told["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    if datetime.now(UTC) > made + timedelta(seconds=int(told["X-Amz-Expires"])):
+        raise Refused("AccessDenied", "Request has expired", 403)
+    return hmac.compare_digest(auth.signature(text, copy), told["X-Amz-Signature"])
 
 
 def _unknown_key(call: Call) -> Refused:
