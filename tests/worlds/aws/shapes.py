@@ -1,7 +1,7 @@
 """Documents looked at through AWS's own shapes: members, types, enums, patterns, lengths, ranges.
 
 botocore looks at some of it, and only at what a client sends. Here each shape is read once and becomes a function, so
-that every answer of the world can be looked at (measured: 0.1 ms for a describe of ten instances).
+that every answer of the world can be looked at (measured: 0.02 ms for most, 0.1 ms for each instance described).
 """
 
 import contextlib

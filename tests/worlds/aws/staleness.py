@@ -5,7 +5,7 @@ the instance was made. Where a question was not asked often enough before, it is
 """
 
 import threading
-from collections import defaultdict, deque
+from collections import OrderedDict, deque
 
 from werkzeug.wrappers import Response
 
@@ -15,20 +15,25 @@ from tests.worlds.aws.rules.lookups import KINDS
 
 _READS = ("Describe", "Get", "Head", "List")
 _KEPT = 20
+_QUESTIONS = 1000
 
 
 class Past:
     """The last answers to each question."""
 
     def __init__(self) -> None:
-        self._answers: dict[tuple[str, str, str, str], deque[Response]] = defaultdict(lambda: deque(maxlen=_KEPT))
+        self._answers: OrderedDict[tuple[str, str, str, str], deque[Response]] = OrderedDict()
         self._lock = threading.Lock()
 
     def keep(self, call: Call, response: Response) -> None:
         """Keep an answer, to give it again when it is stale."""
-        if call.operation.startswith(_READS):
-            with self._lock:
-                self._answers[_question(call)].append(response)
+        if not call.operation.startswith(_READS) or call.operation == "GetObject":
+            return
+        with self._lock:
+            self._answers.setdefault(_question(call), deque(maxlen=_KEPT)).append(response)
+            self._answers.move_to_end(_question(call))
+            if len(self._answers) > _QUESTIONS:
+                self._answers.popitem(last=False)
 
     def stale(self, call: Call, ago: int, number: int) -> Response:
         """Return the answer of so many times ago.
@@ -38,7 +43,7 @@ class Past:
         """
         if not call.operation.startswith(_READS) or not 0 < ago <= _KEPT:
             raise CannotAnswer(f"a stale answer is of a describing request and at most {_KEPT} ago")
-        answers = self._answers[_question(call)]
+        answers = self._answers.get(_question(call), ())
         return answers[-ago] if ago <= len(answers) else _nothing_yet(call, number)
 
 

@@ -109,8 +109,9 @@ class World:
             call = wire.decode(request)
         except CannotAnswer as error:
             return self.cannot(str(error))
+        params = {name: _briefly(value) for name, value in call.params.items()}
         record = Record(
-            time.time(), call.service, call.operation, call.params, "", "", call.region, call.attempt, call.invocation
+            time.time(), call.service, call.operation, params, "", "", call.region, call.attempt, call.invocation
         )
         self._local.request = (environ, body)
         try:
@@ -209,6 +210,10 @@ class World:
     def calls(self) -> list[dict[str, Any]]:
         """Return the record of all requests."""
         return [asdict(record) for record in list(self.records)]
+
+
+def _briefly(value: Any) -> Any:
+    return f"{len(value)} bytes" if isinstance(value, bytes) and len(value) > 1000 else value
 
 
 def _end_dry_run(call: Call) -> None:
