@@ -4,9 +4,11 @@ import json
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.aws_world.refusals import refused
 from tests.worlds.aws.limits import QUOTAS, VCPUS_STANDARD, VPCS
+from tests.worlds.aws.rules.quotas import NO_QUOTA
 from tests.worlds.aws_world import INSTALLATION, AwsWorld
 
 HOUR_S = 3600
@@ -43,10 +45,19 @@ def test_default_and_applied_values_differ(quotas: Any) -> None:
 def test_what_is_not_there(quotas: Any) -> None:
     """A wrong code or a service's quota asked of another service is refused, not zero."""
     refused("NoSuchResourceException", quotas.get_service_quota, ServiceCode="nothing", QuotaCode=VPCS)
-    refused("NoSuchResourceException", quotas.get_service_quota, ServiceCode="vpc", QuotaCode="L-00000000")
+    refused("NoSuchResourceException", quotas.get_service_quota, ServiceCode="vpc", QuotaCode=NO_QUOTA)
     refused("NoSuchResourceException", quotas.get_service_quota, ServiceCode="ec2", QuotaCode=VPCS)
     refused("NoSuchResourceException", quotas.list_service_quotas, ServiceCode="nothing")
     refused("NoSuchResourceException", quotas.get_requested_service_quota_change, RequestId="0" * 40)
+
+
+def test_a_quota_that_the_world_does_not_know_is_loud(aws: AwsWorld, quotas: Any) -> None:
+    """AWS has it, or may: to refuse it would be a guess."""
+    for service, code in (("sagemaker", VPCS), ("vpc", "L-12345678")):
+        with pytest.raises(ClientError, match="501"):
+            quotas.get_service_quota(ServiceCode=service, QuotaCode=code)
+    assert len(aws.unanswered()) == 2
+    aws.reset()
 
 
 def test_a_request_for_more_is_granted_in_time(aws: AwsWorld, quotas: Any) -> None:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from botocore.session import get_session
+
 from tests.worlds.aws import limits
-from tests.worlds.aws.call import Answer, Call, Refused
+from tests.worlds.aws.call import Answer, Call, CannotAnswer, Refused
 from tests.worlds.aws.limits import QUOTAS, Quota
 from tests.worlds.aws.rules import answer
 from tests.worlds.aws.rules.passing_time import DUE
@@ -69,15 +71,24 @@ def _settle(world: "World") -> None:
 DUE.append(_settle)
 
 
+NO_QUOTA = "L-00000000"
+"""A code that no quota has, for those who want to hear so."""
+
+
 def _service(call: Call) -> str:
     service = str(call.params["ServiceCode"])
-    if service not in NAMES:
-        raise Refused("NoSuchResourceException", "The request failed because the specified service does not exist.")
-    return service
+    if service in NAMES:
+        return service
+    if service in get_session().get_available_services():
+        raise CannotAnswer(f"the world's table has no quotas of {service}")
+    raise Refused("NoSuchResourceException", "The request failed because the specified service does not exist.")
 
 
 def _quota(call: Call) -> Quota:
-    service, found = _service(call), QUOTAS.get(call.params["QuotaCode"])
+    service, code = _service(call), call.params["QuotaCode"]
+    found = QUOTAS.get(code)
+    if found is None and code != NO_QUOTA:
+        raise CannotAnswer(f"{code} is not in the world's table of quotas; {NO_QUOTA} is what no quota has")
     if found is None or found.service != service:
         raise Refused("NoSuchResourceException", "The request failed because the specified quota does not exist.")
     return found
