@@ -12,7 +12,7 @@ from prefect_aws import AwsCredentials
 from pydantic import SecretStr
 
 from blocks.aws_account import Feature, Variant
-from blocks.errors import AccessDenied, CredentialsInvalid, GroundworkError, NameTaken, RoleExists
+from blocks.errors import AccessDenied, BadInput, CredentialsInvalid, GroundworkError, NameTaken, RoleExists
 from tasks.providers.aws import policies
 from tasks.providers.aws.role import FINISHED, create_role
 from tasks.providers.aws.session import AwsSession, assumed, session_with
@@ -293,6 +293,19 @@ def test_a_policy_that_iam_does_not_know_yet(aws: AwsWorld) -> None:
     aws.fault("error", "iam:AttachRolePolicy", code="NoSuchEntity", status=404)
     create()
     assert held(aws) == WANTED
+
+
+def test_a_name_of_nodes_is_refused(aws: AwsWorld) -> None:
+    """SEC-12: the role may change nodes' roles; one of their names would let it change itself."""
+    with pytest.raises(BadInput, match="role_name"):
+        create_role(
+            keys(),
+            role_name="groundwork-node-access",
+            external_id=EXTERNAL_ID,
+            identity_account_id=INSTALLATION,
+            policies=DOCUMENTS,
+        )
+    assert in_iam(aws) == NOTHING
 
 
 def test_nothing_of_the_keys_is_kept(aws: AwsWorld) -> None:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 from botocore.exceptions import ClientError
 
 from blocks.aws_account import Feature
-from blocks.errors import GroundworkError, NameTaken, RoleExists
-from tasks.providers.aws.policies import VERSION, Policy, text_of, trust_policy
+from blocks.errors import BadInput, GroundworkError, NameTaken, RoleExists
+from tasks.providers.aws.policies import DEFAULT_ROLE, NODE_PREFIX, VERSION, Policy, text_of, trust_policy
 from tasks.providers.aws.refusals import code_of, translated
 from tasks.providers.aws.session import AwsSession
 
@@ -82,11 +82,18 @@ def create_role(
         tags: Further tags for the role and its policies.
 
     Raises:
+        BadInput: The name is one of a node's role: with it, the role could give itself rights.
         RoleExists: There is a role of that name that was not made for this external id. It is left as it is.
         NameTaken: A policy of that name belongs to something else.
         CredentialsInvalid: AWS does not know the keys.
         AccessDenied: The keys may not do one of the steps: its action is named.
     """
+    if role_name.startswith(NODE_PREFIX):
+        raise BadInput(
+            f"names that begin with {NODE_PREFIX} are those of nodes' roles, which this role may change",
+            where="role_name",
+            advice=f"Choose another, such as {DEFAULT_ROLE}.",
+        )
     iam, account = keys.client("iam"), keys.caller().arn.split(":")
     wanted = _Wanted(
         role_name,

@@ -10,8 +10,9 @@ from typing import Any, TypedDict, Unpack
 
 from blocks.aws_account import Feature, Variant, completed
 from blocks.errors import BadInput
-from tasks.providers.aws.policies.rights import NODE_PREFIX, PARAMETERS, ROLE_PREFIX, TAG, Right, rights_of
+from tasks.providers.aws.policies.rights import Right, rights_of
 from tasks.providers.aws.policies.statements import arn_of, condition_of, statements_of
+from tasks.providers.aws.policies.words import NODE_PREFIX, PARAMETERS, ROLE_PREFIX, TAG
 
 __all__ = [
     "DEFAULT_ROLE",

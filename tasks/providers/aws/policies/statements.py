@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tasks.providers.aws.policies.rights import CONDITIONS, THINGS, Condition, Right
+from tasks.providers.aws.policies.rights import Right
+from tasks.providers.aws.policies.words import CONDITIONS, THINGS, Condition
 
 Statement = dict[str, Any]
 """One statement of a policy, as JSON."""
