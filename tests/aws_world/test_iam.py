@@ -133,26 +133,27 @@ def test_what_is_in_use_stays(aws: AwsWorld) -> None:
     iam.add_user_to_group(GroupName="g", UserName="ada")
     iam.put_group_policy(GroupName="g", PolicyName="inline", PolicyDocument=allow("s3:*"))
 
-    def in_use(
-        call: Callable[..., Any], undo: Callable[..., Any], told: dict[str, str], undone: dict[str, str]
-    ) -> None:
-        assert code_of(call, **told) == "DeleteConflict", (told, undone)
+    role, profile = {"RoleName": "r"}, {"InstanceProfileName": "ip"}
+    user, group = {"UserName": "ada"}, {"GroupName": "g"}
+    named, both, old = {"PolicyArn": arn}, {**profile, **role}, {"PolicyArn": arn, "VersionId": "v1"}
+    steps: list[tuple[Callable[..., Any], dict[str, str], str, Callable[..., Any], dict[str, str]]] = [
+        (iam.delete_policy, named, "attached", iam.detach_role_policy, {**role, **named}),
+        (iam.delete_policy, named, "version", iam.delete_policy_version, old),
+        (iam.delete_role, role, "remove roles from", iam.remove_role_from_instance_profile, both),
+        (iam.delete_role, role, "delete policies", iam.delete_role_policy, {**role, "PolicyName": "inline"}),
+        (iam.delete_user, user, "delete access keys", iam.delete_access_key, {**user, "AccessKeyId": key}),
+        (iam.delete_group, group, "remove users", iam.remove_user_from_group, {**user, **group}),
+        (iam.delete_group, group, "delete policies", iam.delete_group_policy, {**group, "PolicyName": "inline"}),
+    ]  # fmt: skip
+    assert code_of(iam.delete_instance_profile, **profile) == "DeleteConflict"
+    for delete, told, words, undo, undone in steps:
+        with pytest.raises(ClientError, match=words) as refused:
+            delete(**told)
+        assert refused.value.response["Error"]["Code"] == "DeleteConflict"
         undo(**undone)
-
-    role, profile, user, group = (
-        {"RoleName": "r"},
-        {"InstanceProfileName": "ip"},
-        {"UserName": "ada"},
-        {"GroupName": "g"},
-    )
-    in_use(iam.delete_policy, iam.detach_role_policy, {"PolicyArn": arn}, {**role, "PolicyArn": arn})
-    in_use(iam.delete_policy, iam.delete_policy_version, {"PolicyArn": arn}, {"PolicyArn": arn, "VersionId": "v1"})
-    in_use(iam.delete_role, iam.delete_role_policy, role, {**role, "PolicyName": "inline"})
-    in_use(iam.delete_instance_profile, iam.remove_role_from_instance_profile, profile, {**profile, **role})
-    assert code_of(iam.remove_role_from_instance_profile, **profile, **role) == "NoSuchEntity"
-    in_use(iam.delete_user, iam.delete_access_key, user, {**user, "AccessKeyId": key})
-    in_use(iam.delete_group, iam.delete_group_policy, group, {**group, "PolicyName": "inline"})
-    in_use(iam.delete_user, iam.remove_user_from_group, user, {**user, **group})
+        if words == "delete access keys":
+            assert code_of(delete, **told) == "DeleteConflict", "it is still in a group"
+    assert code_of(iam.remove_role_from_instance_profile, **both) == "NoSuchEntity"
     iam.delete_policy(PolicyArn=arn)
     iam.delete_instance_profile(**profile)
     iam.delete_role(**role)
