@@ -149,9 +149,11 @@ class Supervisor:
             os.waitpid(birth.pid, 0)
 
     def _plug(self, births: Collection[Birth]) -> None:
-        # The link of a node that died goes away some time after it: not always before it comes back.
+        # The link of a node that died goes away some time after it: not always before it comes back, or just then.
         left = {name for _, name in socket.if_nameindex()}
-        commands = [f"link del v{birth.index}" for birth in births if f"v{birth.index}" in left]
+        for link in left & {f"v{birth.index}" for birth in births}:
+            subprocess.run([self._ip, "link", "del", link], capture_output=True, check=False)
+        commands = []
         for birth in births:
             link = f"v{birth.index}"
             far = f"peer name eth0 address {self._place.link_address(birth.index)} netns {birth.pid}"
