@@ -33,6 +33,7 @@ ROLE = {
 }
 GOOD: dict[str, dict[str, Any]] = {
     "ec2:DescribeVpcs": {"Vpcs": [{"VpcId": "vpc-1", "State": "available", "IsDefault": True, "Tags": []}]},
+    "ec2:DescribeSubnets": {"Subnets": [{"SubnetId": "subnet-1", "AvailableIpAddressCount": 251}]},
     "iam:GetRole": {"Role": ROLE},
     "kms:DescribeKey": {
         "KeyMetadata": {"KeyId": "k", "Arn": "arn:aws:kms:us-east-1:222222222222:key/k", "KeyState": "Enabled"}
@@ -65,6 +66,7 @@ BROKEN: list[tuple[str, str, tuple[str | int, ...], Any]] = [
     ("ec2:DescribeVpcs", "wrong type", ("Vpcs", 0, "IsDefault"), "true"),
     ("ec2:DescribeVpcs", "wrong type of a list", ("Vpcs",), {"VpcId": "vpc-1"}),
     ("ec2:DescribeVpcs", "bad enum", ("Vpcs", 0, "State"), "Available"),
+    ("ec2:DescribeSubnets", "a flag for a number", ("Subnets", 0, "AvailableIpAddressCount"), True),
     ("iam:GetRole", "unknown member", ("Role", "RoleARN"), "x"),
     ("iam:GetRole", "wrong type", ("Role", "CreateDate"), "soon"),
     ("iam:GetRole", "missing required", ("Role", "RoleId"), GONE),

@@ -100,13 +100,18 @@ def test_what_is_gone_is_told_no_longer(aws: AwsWorld, made: dict[str, str]) -> 
     ec2 = aws.client("ec2")
     ec2.release_address(AllocationId=made["address"])
     ec2.delete_key_pair(KeyPairId=made["key"])
+    ec2.delete_launch_template(LaunchTemplateName="lab")
+    volume_id = ec2.create_volume(AvailabilityZone="us-east-1a", Size=1, **spec("volume"))["VolumeId"]
+    ec2.delete_volume(VolumeId=volume_id)
     ec2.delete_tags(Resources=[made["vpc"]], Tags=[{"Key": OURS["Key"]}])
     aws.client("efs").delete_file_system(
         FileSystemId=aws.client("efs").describe_file_systems()["FileSystems"][0]["FileSystemId"]
     )
     aws.advance(60)
     told = kinds_of(found(aws.client("resourcegroupstaggingapi")))
-    assert not {"ec2:elastic-ip", "ec2:key-pair", "ec2:vpc", "elasticfilesystem:file-system"} & set(told)
+    gone = {"elastic-ip", "key-pair", "launch-template", "volume", "vpc"}
+    assert not {f"ec2:{kind}" for kind in gone} & set(told)
+    assert "elasticfilesystem:file-system" not in told
     assert "ec2:subnet" in told
 
 
