@@ -214,7 +214,7 @@ def test_a_terminated_host_is_gone_and_its_address_free(site: Site, trio: list[s
     site.wait_until(first, "running")
     (node,) = site.nodes(first)
     site.run(node, "echo mine >~/mine; setsid sleep 4321 </dev/null >/dev/null 2>&1 &")
-    assert any("sleep\n4321" in line for line in site.processes().values())
+    wait_until(lambda: any("sleep\n4321" in line for line in site.processes().values()))
     site.ec2.terminate_instances(InstanceIds=first)
     site.wait_until(first, "terminated")
     wait_until(lambda: not any("sleep\n4321" in line for line in site.processes().values()))
