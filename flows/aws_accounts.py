@@ -32,7 +32,7 @@ from tasks.aws_accounts import (
 )
 from tasks.steps import sentence
 from tasks.telling import note
-from tasks.telling_accounts import show_health, show_invitation, show_role, show_rotation
+from tasks.telling_accounts import falling_back_on_hands, show_health, show_invitation, show_role, show_rotation
 
 
 @sentence(name="show-aws-onboarding", run_name="show-onboarding-{name}")
@@ -76,8 +76,9 @@ def create_aws_role(
         role_name: What the role shall be called; it begins with groundwork-.
     """
     with using_up(one_time_keys), one_writer_of(account.name):
-        account = read_again(account)
-        arn = make_role(account, one_time_keys, role_name, who_we_are())
+        account, ours = read_again(account), who_we_are()
+        with falling_back_on_hands(account, ours):
+            arn = make_role(account, one_time_keys, role_name, ours)
         show_role(account, arn)
 
 

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from blocks.aws_account import AwsAccount
+from blocks.errors import GroundworkError
 from tasks.providers.aws import policies
 from tasks.providers.aws.session import Caller
 from tasks.telling import note
@@ -56,6 +58,17 @@ def _permissions(account: AwsAccount) -> Iterator[str]:
     for feature, document in documents.items():
         price = "" if feature.is_needed else f"Leave it out, and: {feature.price}.\n\n"
         yield f"\n## Permission policy: {feature.value}\n{price}{_json(document)}"
+
+
+@contextmanager
+def falling_back_on_hands(account: AwsAccount, ours: Caller) -> Iterator[None]:
+    """Show how a role is made by hand where we could not make it."""
+    try:
+        yield
+    except GroundworkError:
+        show_invitation(account, ours)
+        note("the role can be made by hand; how is in this run's artifact")
+        raise
 
 
 def show_role(account: AwsAccount, arn: str) -> None:

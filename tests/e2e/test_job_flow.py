@@ -236,7 +236,7 @@ def test_a_killed_run_follows_the_same_program_when_it_is_retried(
     house.cli("flow-run", "retry", str(run))
     wait_until(lambda: "following it" in flow_runs.log(run), what="the retry at the same program")
     (tmp_path / "finish").touch()
-    require_completed(flow_runs.wait_for_end(run))
+    flow_runs.require_completed_at_last(run)
     assert len((tmp_path / "starts").read_text().splitlines()) == 1
     lines = (folder_of(run, "lasting") / "stdout.log").read_text().splitlines()
     assert sorted(lines) == sorted(f"rank {rank} is {what}" for rank in range(4) for what in ("at work", "done"))

@@ -72,6 +72,19 @@ def wait_for_end(run: UUID, *, limit_s: float = 240) -> FlowRun:
     return wait_until(ended, what=f"the end of run {run}", limit_s=limit_s, pause_s=0.5)
 
 
+def require_completed_at_last(run: UUID) -> None:
+    """Wait for the good end of a run that was killed and is retried.
+
+    When its new process starts, the Prefect worker calls it Crashed once more: of the old one's end (3.8.8).
+    """
+
+    def completed() -> bool:
+        seen = read(run)
+        return seen.state is not None and seen.state.is_completed()
+
+    wait_until(completed, what=f"the good end of run {run}", pause_s=0.5)
+
+
 def run(deployment: str, **parameters: Any) -> FlowRun:
     """Run a deployment to its end."""
     return wait_for_end(start(deployment, **parameters))
