@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tests.worlds.aws_world import AwsWorld
+from tests.worlds.aws_world import INSTALLATION, AwsWorld
 
 Statement = dict[str, Any]
 
@@ -32,6 +32,11 @@ def make_user(aws: AwsWorld, account: str, name: str = "ada", policy: str = "") 
         iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=policy)
     made = iam.create_access_key(UserName=name)["AccessKey"]
     return {"aws_access_key_id": made["AccessKeyId"], "aws_secret_access_key": made["SecretAccessKey"]}
+
+
+def asker(aws: AwsWorld, account: str) -> dict[str, str]:
+    """Return the key of somebody in an account who may assume roles: no root user may."""
+    return aws.worker if account == INSTALLATION else make_user(aws, account, "asker", allow("sts:AssumeRole"))
 
 
 def key_of(answer: dict[str, Any]) -> dict[str, str]:

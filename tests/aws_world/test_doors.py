@@ -43,7 +43,7 @@ def session(aws: AwsWorld) -> dict[str, str]:
     iam.create_role(RoleName="r", AssumeRolePolicyDocument=trust(f"arn:aws:iam::{INSTALLATION}:root"))
     iam.put_role_policy(RoleName="r", PolicyName="all", PolicyDocument=allow("*"))
     arn = f"arn:aws:iam::{CUSTOMER}:role/r"
-    return key_of(aws.client("sts", INSTALLATION).assume_role(RoleArn=arn, RoleSessionName="test"))
+    return key_of(aws.client("sts", **aws.worker).assume_role(RoleArn=arn, RoleSessionName="test"))
 
 
 def test_keys_that_are_none(aws: AwsWorld) -> None:

@@ -87,7 +87,7 @@ def test_a_boundary_bounds(aws: AwsWorld) -> None:
     iam.create_role(RoleName="r", AssumeRolePolicyDocument=document, PermissionsBoundary=boundary)
     iam.put_role_policy(RoleName="r", PolicyName="all", PolicyDocument=allow("*"))
     arn = f"arn:aws:iam::{CUSTOMER}:role/r"
-    key = key_of(aws.client("sts", INSTALLATION).assume_role(RoleArn=arn, RoleSessionName="test"))
+    key = key_of(aws.client("sts", **aws.worker).assume_role(RoleArn=arn, RoleSessionName="test"))
     assert refusal(aws.client("ec2", **key).describe_vpcs) == ("", "")
     words = refusal(aws.client("iam", **key).list_roles)[1]
     assert "because no permissions boundary allows the iam:ListRoles action" in words

@@ -7,12 +7,15 @@ from typing import Any, NamedTuple
 
 import pytest
 from botocore.exceptions import ClientError, WaiterError
+from prefect_aws import AwsCredentials
+from pydantic import SecretStr
 
 from blocks import errors
 from blocks.errors import GroundworkError
 from tasks.providers.aws.refusal_codes import is_final, meaning_of
 from tasks.providers.aws.refusals import code_of, translate, translated
-from tasks.providers.aws.session import AwsSession, identity
+from tasks.providers.aws.session import AwsSession, identity, session_with
+from tests.worlds.aws.keys import root_key
 from tests.worlds.aws_fixtures import become_prefect_worker
 from tests.worlds.aws_world import CUSTOMER, AwsWorld
 
@@ -131,11 +134,17 @@ def test_every_class_of_the_tree_has_its_cases() -> None:
     assert kinds - told == {errors.PlaceUnreachable}  # see test_aws_session.py
 
 
+def administrator() -> AwsSession:
+    """Somebody who may do all in an account: the Prefect worker's own identity may nearly nothing."""
+    root = root_key(CUSTOMER)
+    return session_with(AwsCredentials(aws_access_key_id=root.access_key, aws_secret_access_key=SecretStr(root.secret)))
+
+
 def test_what_passes_is_tried_again(prefect_worker: AwsWorld) -> None:
     """Throttling and AWS's own failures pass: a call that gives up at once breaks every long piece of work."""
     prefect_worker.fault("error", "ec2:DescribeInstances", code="RequestLimitExceeded", status=503)
     prefect_worker.fault("error", "kms:ListKeys", code="InternalError", status=500)
-    us = identity()
+    us = administrator()
     assert us.client("ec2").describe_instances()["Reservations"] == []
     assert us.client("kms").list_keys()["Keys"] == []
     assert [len(prefect_worker.calls(name)) for name in ("ec2:DescribeInstances", "kms:ListKeys")] == [2, 2]
@@ -176,7 +185,7 @@ def test_a_throttle_in_a_quotas_code() -> None:
 
 def test_waiting_that_ends_badly(prefect_worker: AwsWorld) -> None:
     """A waiter's end is either a refusal, with its code, or a time that was over."""
-    us = identity()
+    us = administrator()
     waiter = us.client("ec2").get_waiter("vpc_available")
     with pytest.raises(errors.NotFound, match=r"InvalidVpcID\.NotFound"), translated("vpc-12345678"):
         waiter.wait(VpcIds=["vpc-12345678"], WaiterConfig={"Delay": 0, "MaxAttempts": 1})

@@ -17,10 +17,12 @@ from blocks.errors import AccessDenied, CredentialsInvalid, PlaceUnreachable, Wr
 from tasks.providers.aws import session
 from tasks.providers.aws.refusals import translated
 from tests.worlds.aws.keys import root_key
+from tests.worlds.aws.people import worker_key
 from tests.worlds.aws_world import CUSTOMER, INSTALLATION, AwsWorld
 
 EXTERNAL_ID = "groundwork-0f5c1d5e"
 ROLE = "groundwork-access"
+WORKER_ARN = worker_key().principal.arn
 
 
 def root_keys(account: str = CUSTOMER, secret: str = "") -> AwsCredentials:
@@ -54,7 +56,7 @@ def account(**told: object) -> AwsAccount:
 
 def test_the_identity_is_the_prefect_workers(prefect_worker: AwsWorld) -> None:
     """ACC-01: the account that a trust policy names must be the one that really asks."""
-    assert session.identity().caller() == session.Caller(INSTALLATION, f"arn:aws:iam::{INSTALLATION}:root")
+    assert session.identity().caller() == session.Caller(INSTALLATION, WORKER_ARN)
 
 
 def test_a_role_is_assumed_with_its_external_id(prefect_worker: AwsWorld) -> None:
@@ -63,9 +65,7 @@ def test_a_role_is_assumed_with_its_external_id(prefect_worker: AwsWorld) -> Non
     assert us.caller() == session.Caller(CUSTOMER, f"arn:aws:sts::{CUSTOMER}:assumed-role/{ROLE}/groundwork")
     us.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")
     assert "10.0.0.0/16" in [vpc["CidrBlock"] for vpc in prefect_worker.client("ec2", CUSTOMER).describe_vpcs()["Vpcs"]]
-    assert [call["principal"] for call in prefect_worker.calls("sts:AssumeRole")] == [
-        f"arn:aws:iam::{INSTALLATION}:root"
-    ]
+    assert [call["principal"] for call in prefect_worker.calls("sts:AssumeRole")] == [WORKER_ARN]
 
 
 @pytest.mark.parametrize(
@@ -252,5 +252,5 @@ def test_calls_tell_who_makes_them(prefect_worker: AwsWorld) -> None:
     client.meta.events.register(
         "before-send.ec2", lambda request, **_: agents.append(str(request.headers["User-Agent"]))
     )
-    client.describe_vpcs()
+    client.describe_images(Owners=["self"])
     assert "groundwork" in agents[0]

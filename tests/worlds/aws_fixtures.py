@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.worlds.aws_world import INSTALLATION, AwsWorld, aws_world
+from tests.worlds.aws_world import AwsWorld, aws_world
 
 __all__ = ["_one_aws_world", "aws", "become_prefect_worker", "prefect_worker"]
 
@@ -38,5 +38,5 @@ def become_prefect_worker(patch: pytest.MonkeyPatch, world: AwsWorld) -> None:
     patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     patch.setenv("AWS_CONFIG_FILE", os.devnull)
     patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-    for name, value in world.environment(INSTALLATION).items():
+    for name, value in world.environment().items():
         patch.setenv(name, value)

@@ -15,8 +15,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from tests.worlds.aws.__main__ import CUSTOMER, INSTALLATION
 from tests.worlds.aws.keys import root_key
+from tests.worlds.aws.people import CUSTOMER, INSTALLATION, worker_key
 
 __all__ = ["CUSTOMER", "INSTALLATION", "AwsWorld", "Jump", "aws_world"]
 
@@ -50,13 +50,19 @@ class AwsWorld:
         config = Config(s3={"addressing_style": "path"}, inject_host_prefix=False)
         return boto3.client(service, region_name=region, endpoint_url=self.url, config=config, **named)
 
-    def environment(self, account: str = INSTALLATION) -> dict[str, str]:
-        """Return the variables that point a process's AWS clients at the world, as an account's root user."""
-        root = root_key(account)
+    @property
+    def worker(self) -> dict[str, str]:
+        """The key of the Prefect worker's identity, in boto3's words."""
+        key = worker_key()
+        return {"aws_access_key_id": key.access_key, "aws_secret_access_key": key.secret}
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that point a process's AWS clients at the world, as the Prefect worker's identity."""
+        key = worker_key()
         return {
             "AWS_ENDPOINT_URL": self.url,
-            "AWS_ACCESS_KEY_ID": root.access_key,
-            "AWS_SECRET_ACCESS_KEY": root.secret,
+            "AWS_ACCESS_KEY_ID": key.access_key,
+            "AWS_SECRET_ACCESS_KEY": key.secret,
             "AWS_DEFAULT_REGION": "us-east-1",
         }
 

@@ -3,13 +3,10 @@
 import os
 import signal
 
-from tests.worlds.aws.keys import root_key
+from tests.worlds.aws.keys import Key, root_key
+from tests.worlds.aws.people import CUSTOMER, worker_key
 from tests.worlds.aws.server import Server
 
-INSTALLATION = "111111111111"
-"""The account whose identity the Prefect worker has."""
-CUSTOMER = "222222222222"
-"""The account that a team connects."""
 DEFAULT_PORT = 4580
 """``AWS_WORLD_PORT`` chooses another; 0 takes any that is free."""
 
@@ -20,10 +17,10 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # before threads are made, which would die of them
     server = Server(int(os.environ.get("AWS_WORLD_PORT") or DEFAULT_PORT), **_wishes())
     server.start()
-    print("The AWS test world is up. In a terminal:", *settings(server.url, INSTALLATION), sep="\n", flush=True)
-    print(
-        f"The team's account {CUSTOMER} has the same, with", *settings(server.url, CUSTOMER)[1:3], sep="\n", flush=True
-    )
+    print("The AWS test world is up. For Groundwork itself (before `make up`):", flush=True)
+    print(*settings(server.url, worker_key()), sep="\n", flush=True)
+    print(f"For the root user of the team's account {CUSTOMER}, in a terminal of its own:", flush=True)
+    print(*settings(server.url, root_key(CUSTOMER)), sep="\n", flush=True)
     signal.sigwait(ends)
     server.close()
 
@@ -33,9 +30,8 @@ def _wishes() -> dict[str, bool]:
     return {"hosts": True} if os.environ.get("AWS_WORLD_HOSTS") else {}
 
 
-def settings(url: str, account: str) -> list[str]:
-    """Return the shell's lines that point any AWS client at the world as an account's root user."""
-    key = root_key(account)
+def settings(url: str, key: Key) -> list[str]:
+    """Return the shell's lines that point any AWS client at the world, with a key."""
     return [
         f"export AWS_ENDPOINT_URL={url}",
         f"export AWS_ACCESS_KEY_ID={key.access_key}",

@@ -12,7 +12,7 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wrappers import Request, Response
 
-from tests.worlds.aws import hosts
+from tests.worlds.aws import hosts, people
 from tests.worlds.aws.call import NoReply
 from tests.worlds.aws.faults import Bucket, Fault
 from tests.worlds.aws.moto_inside import Moto
@@ -94,4 +94,5 @@ class Server:
     def _new_world(self) -> World:
         world = World(self._moto)
         world.settings.update(self._settings)
+        people.settle(world)
         return world

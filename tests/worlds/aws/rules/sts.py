@@ -1,9 +1,6 @@
 """STS: roles assumed by their trust policies, and who one is.
 
 By the STS API reference and "How to use an external ID". A refused AssumeRole never tells whether the role exists.
-
-One thing is laxer than AWS: a root user may assume roles, so that tests need no user first. The world's setting
-``root_may_assume`` false refuses it as AWS does.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -47,7 +44,7 @@ def assume(world: "World", call: Call) -> Answer:
     for member in ("SerialNumber", "TokenCode", "SourceIdentity", "ProvidedContexts", "TransitiveTagKeys"):
         if call.params.get(member):
             raise CannotAnswer(f"{member} is not modelled")
-    if call.principal.is_root and not world.settings.get("root_may_assume", True):
+    if call.principal.is_root:
         raise Refused("AccessDenied", "Roles may not be assumed by root accounts.", 403)
     role = attached.entity(call.params["RoleArn"])
     text = f"User: {call.principal.arn} is not authorized to perform: sts:AssumeRole on resource: "
