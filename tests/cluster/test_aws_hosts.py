@@ -252,7 +252,7 @@ def test_cloud_config_and_the_images_user(site: Site) -> None:
 
 def test_an_instance_is_pending_until_its_host_answers(site: Site, trio: list[str]) -> None:
     """Without it a product that does not wait for SSH passes here by luck."""
-    (keeper,) = [pid for pid, line in site.processes().items() if "host_birth" in line]
+    (keeper,) = [pid for pid, line in site.processes().items() if "hosts.birth" in line]
     assert f"SigBlk:\t{0:016}" in Path(f"/proc/{keeper}/status").read_text(), "it hears no signals"
     os.kill(keeper, signal.SIGSTOP)
     try:

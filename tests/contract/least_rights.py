@@ -14,8 +14,8 @@ from blocks.aws_account import Feature, Variant
 from tasks.providers.aws import policies
 from tasks.providers.aws.role import create_role
 from tasks.providers.aws.session import AwsSession, assumed, session_with
-from tests.aws_world.identities import trust
-from tests.aws_world.launches import image, launch
+from tests.world.aws.identities import trust
+from tests.world.aws.launches import image, launch
 from tests.worlds.aws.keys import root_key
 from tests.worlds.aws_world import CUSTOMER, INSTALLATION, AwsWorld
 

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from blocks.aws_account import Finding
 from tasks.providers.aws import images
 from tasks.providers.aws.session import AwsSession, session_with
-from tests.aws_world.launches import image, launch
+from tests.world.aws.launches import image, launch
 from tests.worlds.aws.keys import root_key
 from tests.worlds.aws_world import CUSTOMER, INSTALLATION, AwsWorld
 

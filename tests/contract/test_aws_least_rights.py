@@ -11,8 +11,8 @@ import pytest
 from blocks.aws_account import Variant
 from tasks.providers.aws import policies
 from tasks.providers.aws.session import assumed
-from tests.aws_world.identities import allow, key_of, make_user
 from tests.contract.least_rights import ASSUME, EXTERNAL_ID, OURS, Ask, Ground, dry, outcome, real, role, tagged
+from tests.world.aws.identities import allow, key_of, make_user
 from tests.worlds.aws_fixtures import become_prefect_worker
 from tests.worlds.aws_world import CUSTOMER, AwsWorld
 

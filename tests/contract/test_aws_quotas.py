@@ -12,7 +12,7 @@ from blocks.errors import CredentialsInvalid, QuotaExceeded
 from tasks.providers.aws import quotas
 from tasks.providers.aws.quotas import Quota
 from tasks.providers.aws.session import AwsSession, session_with
-from tests.aws_world.launches import launch
+from tests.world.aws.launches import launch
 from tests.worlds.aws.keys import root_key
 from tests.worlds.aws_world import CUSTOMER, AwsWorld
 

@@ -16,7 +16,7 @@ from tasks.providers.aws import policies
 from tasks.providers.aws.policies import Need, permission_policies, permission_policy
 from tasks.providers.aws.policies.rights import Right, rights_of
 from tasks.providers.aws.policies.statements import arn_of, condition_of
-from tests.worlds.aws.policies import Policy, Question, decide
+from tests.worlds.aws.permissions.policies import Policy, Question, decide
 
 AWS = json.loads((Path(__file__).parent / "aws_actions.json").read_text())
 OPTIONAL = [feature for feature in Feature if feature not in (Feature.CLUSTERS, Feature.NETWORKS)]

@@ -10,9 +10,9 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from moto.core.request import Request
 
-from tests.worlds.aws import attached
 from tests.worlds.aws.call import Call, Refused
 from tests.worlds.aws.keys import Key
+from tests.worlds.aws.permissions import attached
 
 if TYPE_CHECKING:
     from tests.worlds.aws.world import World

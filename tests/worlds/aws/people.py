@@ -3,9 +3,9 @@
 import json
 from typing import TYPE_CHECKING
 
-from tests.worlds.aws import attached
 from tests.worlds.aws.call import Principal
 from tests.worlds.aws.keys import Key
+from tests.worlds.aws.permissions import attached
 
 if TYPE_CHECKING:
     from tests.worlds.aws.world import World

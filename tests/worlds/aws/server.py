@@ -12,9 +12,10 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wrappers import Request, Response
 
-from tests.worlds.aws import hosts, people
+from tests.worlds.aws import people
 from tests.worlds.aws.call import NoReply
 from tests.worlds.aws.faults import Bucket, Fault
+from tests.worlds.aws.hosts import hosts
 from tests.worlds.aws.moto_inside import Moto
 from tests.worlds.aws.world import World
 
@@ -33,6 +34,7 @@ class Server:
         hosts.clean_after_killed_worlds()
         self._settings = settings
         self._moto = Moto()
+        self._moto.reset()  # its stores are the process's, not the server's
         self.world = self._new_world()
         self._http: BaseWSGIServer = make_server(
             "127.0.0.1", port, self._answer, threaded=True, request_handler=_Handler

@@ -12,12 +12,13 @@ from typing import Any, TypeVar
 from moto.backends import get_backend
 from werkzeug.wrappers import Response
 
-from tests.worlds.aws import asked, identity, judging, paging, rules, tokens, wire
+from tests.worlds.aws import asked, identity, paging, rules, tokens, wire
 from tests.worlds.aws.call import Answer, Call, CannotAnswer, Injected, NoReply, Refused
 from tests.worlds.aws.clock import Clock
 from tests.worlds.aws.faults import Fault, Faults
 from tests.worlds.aws.keys import KeyRing
 from tests.worlds.aws.moto_inside import Moto
+from tests.worlds.aws.permissions import judging
 from tests.worlds.aws.rules import all as _all_rules  # noqa: F401
 from tests.worlds.aws.staleness import Past
 

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from tests.worlds.aws import attached
 from tests.worlds.aws.call import Answer, Call, Principal, Refused
 from tests.worlds.aws.keys import Key
+from tests.worlds.aws.permissions import attached
 from tests.worlds.aws.rules import amend, refuse
 
 if TYPE_CHECKING:

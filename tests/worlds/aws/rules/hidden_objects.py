@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 from moto.backends import get_backend
 
-from tests.worlds.aws import judging
 from tests.worlds.aws.call import Call, Refused
-from tests.worlds.aws.needs import Need
+from tests.worlds.aws.permissions import judging
+from tests.worlds.aws.permissions.needs import Need
 from tests.worlds.aws.rules import refuse
 
 if TYPE_CHECKING:

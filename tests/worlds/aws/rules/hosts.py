@@ -3,8 +3,8 @@
 import base64
 from typing import TYPE_CHECKING
 
-from tests.worlds.aws import hosts
 from tests.worlds.aws.call import Answer, Call
+from tests.worlds.aws.hosts import hosts
 from tests.worlds.aws.rules import amend
 from tests.worlds.aws.rules.instance_states import LIFE, NOT_READY, Event
 

@@ -6,8 +6,8 @@ By "IAM and AWS STS quotas" and the errors of each operation in the IAM API refe
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from tests.worlds.aws import attached, service_roles
 from tests.worlds.aws.call import Answer, Call, Refused
+from tests.worlds.aws.permissions import attached, service_roles
 from tests.worlds.aws.rules import answer, refuse
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from moto.iam.exceptions import MalformedPolicyDocument
 from moto.iam.policy_validation import IAMPolicyDocumentValidator, IAMTrustPolicyDocumentValidator
 
-from tests.worlds.aws import attached
 from tests.worlds.aws.call import Call, Refused
-from tests.worlds.aws.conditions import as_list
-from tests.worlds.aws.policies import Policy
+from tests.worlds.aws.permissions import attached
+from tests.worlds.aws.permissions.conditions import as_list
+from tests.worlds.aws.permissions.policies import Policy
 from tests.worlds.aws.rules import refuse
 
 if TYPE_CHECKING:

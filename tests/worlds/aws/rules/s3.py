@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from moto.s3.models import FakeBucket, PublicAccessBlock, s3_backends
 from moto.s3.utils import bucket_policy_is_public
 
-from tests.worlds.aws import attached
 from tests.worlds.aws.call import Answer, Call, Refused
-from tests.worlds.aws.conditions import as_list
-from tests.worlds.aws.policies import Policy
+from tests.worlds.aws.permissions import attached
+from tests.worlds.aws.permissions.conditions import as_list
+from tests.worlds.aws.permissions.policies import Policy
 from tests.worlds.aws.rules import amend, answer, refuse
 
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from tests.worlds.aws import service_roles
 from tests.worlds.aws.call import Answer, Call
+from tests.worlds.aws.permissions import service_roles
 from tests.worlds.aws.rules import amend
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from botocore.session import get_session
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
-from tests.worlds.aws import attached, judging
 from tests.worlds.aws.call import Answer, Call, CannotAnswer, Principal, Refused
-from tests.worlds.aws.policies import Decision, Policy, Question, decide
+from tests.worlds.aws.permissions import attached, judging
+from tests.worlds.aws.permissions.policies import Decision, Policy, Question, decide
 from tests.worlds.aws.rules import answer
 
 if TYPE_CHECKING:

@@ -5,11 +5,12 @@ By the STS API reference and "How to use an external ID". A refused AssumeRole n
 
 from typing import TYPE_CHECKING, Any
 
-from tests.worlds.aws import attached, identity, judging
+from tests.worlds.aws import identity
 from tests.worlds.aws.call import Answer, Call, CannotAnswer, Principal, Refused
 from tests.worlds.aws.keys import Key
-from tests.worlds.aws.needs import Need, asked_tags
-from tests.worlds.aws.policies import Decision, Policy, Question, decide
+from tests.worlds.aws.permissions import attached, judging
+from tests.worlds.aws.permissions.needs import Need, asked_tags
+from tests.worlds.aws.permissions.policies import Decision, Policy, Question, decide
 from tests.worlds.aws.rules import amend, answer
 
 if TYPE_CHECKING:
