@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from blocks.git_credentials import GitCredentials
 from blocks.local_machine import Hosts, LocalMachine
+from deployments.register import entrypoints
 from deployments.settings import POOL
 from tests.worlds.flow_runs import wait_until
 from tests.worlds.outward import Outward
@@ -91,15 +92,14 @@ def test_a_run_by_the_command_line_with_its_log_and_exit_code(house: PrefectServ
 
 
 def test_every_flow_is_deployed_with_its_form(house: PrefectServer) -> None:
-    """PRJ-20, OPS-10: seven deployments whose parameters the server checks, each parameter with its help text."""
+    """PRJ-20, OPS-10: all of the file; the server checks parameters, each has its help text; the timetable is on."""
     with get_client(sync_client=True) as client:
-        found = client.read_deployments(
-            deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=["on-demand"]))
-        )
-        names = {client.read_flow(deployment.flow_id).name for deployment in found}
-    assert names == {"run-job"} | {f"{verb}-cluster" for verb in ("create-local", "verify", "resize")} | {
-        f"{verb}-cluster" for verb in ("stop", "start", "delete")
-    }
+        found = [each for each in client.read_deployments() if each.entrypoint in entrypoints()]
+        names = {f"{client.read_flow(each.flow_id).name}/{each.name}" for each in found}
+    flows = {entrypoint.rpartition(":")[2].replace("_", "-") for entrypoint in entrypoints()}
+    assert names == {f"{flow}/{'daily' if flow == 'verify-accounts' else 'on-demand'}" for flow in flows}
+    [nightly] = [schedule for each in found if each.name == "daily" for schedule in each.schedules]
+    assert nightly.active
     for deployment in found:
         assert deployment.enforce_parameter_schema
         assert deployment.description

@@ -32,11 +32,12 @@ def postgres() -> Iterator[str]:
     # It refuses to run as root.
     owner = "nobody" if os.geteuid() == 0 else None
     folder = Path(tempfile.mkdtemp(prefix="gw-pg-", dir="/tmp"))
-    if owner:
-        shutil.chown(folder, owner)
     password, port = secrets.token_hex(16), free_port()
     secret = folder / "password"
     secret.write_text(password)
+    if owner:
+        for place in (folder, secret):
+            shutil.chown(place, owner)
     try:
         data = folder / "data"
         made = ["--no-sync", "--auth=scram-sha-256", f"--username={_USER}", "--encoding=UTF8", "--locale=C"]
