@@ -113,6 +113,7 @@ def enter(
     Raises:
         BadInput: Both, neither, or a role of another account.
         WrongState: The record is connected to another AWS account.
+        AccessDenied, CredentialsInvalid: It has a way in already, and the new one does not open: the old one stays.
     """
     if bool(role_arn) == (access_keys is not None):
         raise BadInput("give a role or access keys, one of them", where="role_arn")
@@ -126,15 +127,16 @@ def enter(
             where="account_id",
             advice="Use show-aws-onboarding with another name for another account.",
         )
-    return records.change(
-        account,
-        account_id=account_id,
-        default_region=default_region,
-        role_arn=role_arn,
-        access_keys=access_keys,
-        health=Health.UNVERIFIED,
-        reason="not yet verified",
-    )
+    way = {
+        "account_id": account_id,
+        "default_region": default_region,
+        "role_arn": role_arn,
+        "access_keys": access_keys,
+    }
+    if account.account_id:
+        # It has a way in already: only one that opens takes its place.
+        proof.prove(account.model_copy(update=way))
+    return records.change(account, **way, health=Health.UNVERIFIED, reason="not yet verified")
 
 
 @step("prove who we are in {account.name}")

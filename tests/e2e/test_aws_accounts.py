@@ -90,6 +90,16 @@ def test_a_role_that_opens_to_any_external_id(prefect_worker: AwsWorld, no_accou
     assert records.read("open").health is Health.UNVERIFIED
 
 
+def test_a_connected_account_keeps_its_way_in(prefect_worker: AwsWorld, no_accounts: AwsWorld) -> None:
+    """ACC-18: connected again with a role that does not open: the one that does stays, or nothing could be deleted."""
+    before = onboarded(prefect_worker, "team")
+    with pytest.raises(AccessDenied):
+        onboard_aws_account(account=before, account_id=CUSTOMER, role_arn=f"{before.role_arn}-typo")
+    after = records.read("team")
+    assert (after.role_arn, after.health) == (before.role_arn, Health.READY)
+    verify_account(account=after)
+
+
 def test_keys_of_another_account(prefect_worker: AwsWorld, no_accounts: AwsWorld) -> None:
     """ACC-06: whoever we are there must be of the account entered; the record stays unverified."""
     show_aws_onboarding(name="team")

@@ -75,14 +75,15 @@ def wait_for_end(run: UUID, *, limit_s: float = 240) -> FlowRun:
 def require_completed_at_last(run: UUID) -> None:
     """Wait for the good end of a run that was killed and is retried.
 
-    When its new process starts, the Prefect worker calls it Crashed once more: of the old one's end (3.8.8).
+    When its new process starts, the Prefect worker calls it Crashed once more: of the old one's end (3.8.8). Where the
+    killed process held a turn, the retry waits for its lease of 60 s, and for as long again as the server told it to.
     """
 
     def completed() -> bool:
         seen = read(run)
         return seen.state is not None and seen.state.is_completed()
 
-    wait_until(completed, what=f"the good end of run {run}", pause_s=0.5)
+    wait_until(completed, what=f"the good end of run {run}", limit_s=240, pause_s=0.5)
 
 
 def run(deployment: str, **parameters: Any) -> FlowRun:
