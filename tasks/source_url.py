@@ -16,7 +16,7 @@ from blocks.names import Folder, Reference
 
 _VIEWS = frozenset({"tree", "blob", "commit"})
 _GITEA_VIEWS = frozenset({"branch", "tag", "commit"})
-_SCP = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._-]*@(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._][A-Za-z0-9._-]*):(.+)")
+_SCP = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._-]*@(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._][A-Za-z0-9._-]*):(?!//)(.+)")
 _HOST = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]")
 _USER = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._-]*")
 _SHAPES = (

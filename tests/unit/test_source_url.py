@@ -141,6 +141,7 @@ URLS = st.one_of(st.text(max_size=60), st.lists(PIECES, max_size=14).map("".join
 @example("https://h/a/.git")
 @example("https://[/")
 @example("https://h/\u2100@x/o")
+@example("0@0://")
 def test_any_text_is_read_or_refused_and_what_is_read_is_harmless(url: str) -> None:
     """SEC-08."""
     try:
