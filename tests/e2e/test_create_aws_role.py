@@ -93,12 +93,10 @@ def test_a_killed_run_ends_well_when_it_is_retried(
     killed = start()
     flow_runs.wait_until(lambda: len(prefect_worker.calls("iam:AttachRolePolicy")) >= 1, what="the first policy")
     flow_runs.kill_process_of(killed)
-    crashed = flow_runs.wait_for_end(killed)
-    assert crashed.state is not None
-    assert crashed.state.is_crashed()
+    flow_runs.wait_for_crash(killed)
     assert blocks_of_keys() == {"once"}
     prefect_worker.mend()
     house.cli("flow-run", "retry", str(killed))
-    flow_runs.require_completed_at_last(killed)
+    require_completed(flow_runs.wait_for_end(killed))
     assert roles(prefect_worker) == ["groundwork-access"]
     assert blocks_of_keys() == set()

@@ -229,14 +229,12 @@ def test_a_killed_run_follows_the_same_program_when_it_is_retried(
     run = start_lasting(git, "lasting", tmp_path)
     ranks = ranks_of(f"lasting-{str(run)[:8]}")
     flow_runs.kill_process_of(run)
-    crashed = flow_runs.wait_for_end(run)
-    assert crashed.state is not None
-    assert crashed.state.is_crashed()
+    flow_runs.wait_for_crash(run)
     assert ranks_of(f"lasting-{str(run)[:8]}") == ranks
     house.cli("flow-run", "retry", str(run))
     wait_until(lambda: "following it" in flow_runs.log(run), what="the retry at the same program")
     (tmp_path / "finish").touch()
-    flow_runs.require_completed_at_last(run)
+    require_completed(flow_runs.wait_for_end(run))
     assert len((tmp_path / "starts").read_text().splitlines()) == 1
     lines = (folder_of(run, "lasting") / "stdout.log").read_text().splitlines()
     assert sorted(lines) == sorted(f"rank {rank} is {what}" for rank in range(4) for what in ("at work", "done"))

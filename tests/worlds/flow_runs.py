@@ -19,6 +19,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import Artifact, FlowRun
 from prefect.client.schemas.sorting import LogSort
+from prefect.events.filters import EventFilter, EventNameFilter, EventRelatedFilter
 from prefect.states import Cancelling
 
 T = TypeVar("T")
@@ -72,18 +73,25 @@ def wait_for_end(run: UUID, *, limit_s: float = 240) -> FlowRun:
     return wait_until(ended, what=f"the end of run {run}", limit_s=limit_s, pause_s=0.5)
 
 
-def require_completed_at_last(run: UUID) -> None:
-    """Wait for the good end of a run that was killed and is retried.
+def wait_for_crash(run: UUID) -> FlowRun:
+    """Wait until the Prefect worker has said its last word of a run whose process was killed.
 
-    When its new process starts, the Prefect worker calls it Crashed once more: of the old one's end (3.8.8). Where the
-    killed process held a turn, the retry waits for its lease of 60 s, and for as long again as the server told it to.
+    It says Crashed twice: at once, and when it has looked for hooks, seconds later (3.8.8). A run that is retried in
+    between is called Crashed for good, and its retry never starts.
     """
+    name = EventNameFilter(name=["prefect.worker.executed-flow-run"])
+    about = EventRelatedFilter(id=[f"prefect.flow-run.{run}"])
 
-    def completed() -> bool:
-        seen = read(run)
-        return seen.state is not None and seen.state.is_completed()
+    def told() -> bool:
+        with get_client(sync_client=True) as client:
+            # A filter is of the moment it is made: it leaves out what came later.
+            return bool(client.read_events(EventFilter(event=name, related=about), limit=1).events)
 
-    wait_until(completed, what=f"the good end of run {run}", limit_s=240, pause_s=0.5)
+    wait_until(told, what=f"the Prefect worker's last word of run {run}", pause_s=0.5)
+    crashed = read(run)
+    assert crashed.state is not None
+    assert crashed.state.is_crashed(), crashed.state
+    return crashed
 
 
 def run(deployment: str, **parameters: Any) -> FlowRun:
