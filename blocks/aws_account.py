@@ -65,6 +65,10 @@ EVERYDAY = [Feature.BACKUP, Feature.PORTS, Feature.RESIZE, Feature.EFS, Feature.
 """What an account is used for, beside the clusters themselves, if nobody says otherwise."""
 
 
+DEFAULT_ROLE = "groundwork-access"
+"""What the role that we assume is called if nobody wants otherwise."""
+
+
 class Health(StrEnum):
     """How an account is: ``invited`` has an external id and nothing else yet; the rest is what verification said."""
 

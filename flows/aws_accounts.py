@@ -1,6 +1,6 @@
 """Connecting an AWS account, keeping watch on it, and letting it go."""
 
-from blocks.aws_account import EVERYDAY, AccessKeys, AwsAccount, Feature, Variant
+from blocks.aws_account import DEFAULT_ROLE, EVERYDAY, AccessKeys, AwsAccount, Feature, Variant
 from blocks.names import (
     AccountName,
     AwsAccountId,
@@ -62,9 +62,7 @@ def show_aws_onboarding(
 
 
 @sentence(name="create-aws-role", run_name="create-role-for-{account.name}")
-def create_aws_role(
-    account: AwsAccount, one_time_keys: AccessKeys, role_name: OurRoleName = "groundwork-access"
-) -> None:
+def create_aws_role(account: AwsAccount, one_time_keys: AccessKeys, role_name: OurRoleName = DEFAULT_ROLE) -> None:
     """Create the role in your AWS account for you, with keys that are used once and then removed from Prefect.
 
     The role exists already, the keys are not valid, the keys may not do it: each has its own answer, and in none of

@@ -8,7 +8,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
-from blocks.aws_account import AwsAccount
+from blocks.aws_account import DEFAULT_ROLE, AwsAccount
 from blocks.errors import GroundworkError
 from tasks.providers.aws import policies
 from tasks.providers.aws.session import Caller
@@ -42,7 +42,7 @@ def show_invitation(account: AwsAccount, ours: Caller) -> None:
         [
             f"# Connecting the AWS account {account.name}\n",
             table,
-            _HOW.format(role=policies.DEFAULT_ROLE),
+            _HOW.format(role=DEFAULT_ROLE),
             f"## Trust policy\n{trust}",
             *_permissions(account),
         ]

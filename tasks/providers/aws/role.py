@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from blocks.aws_account import Feature
+from blocks.aws_account import DEFAULT_ROLE, Feature
 from blocks.errors import BadInput, GroundworkError, NameTaken, RoleExists
-from tasks.providers.aws.policies import DEFAULT_ROLE, NODE_PREFIX, VERSION, Policy, text_of, trust_policy
+from tasks.providers.aws.policies import NODE_PREFIX, VERSION, Policy, text_of, trust_policy
 from tasks.providers.aws.refusals import code_of, translated
 from tasks.providers.aws.session import AwsSession
 
@@ -234,8 +234,8 @@ def _undo(iam: "IAMClient", wanted: _Wanted, unfinished: _Unfinished) -> list[st
 def _is_gone(remove: Callable[[], object]) -> bool:
     try:
         _unless_gone(remove)
-    except Exception:  # noqa: BLE001 # what went wrong first is told; this only adds what is left
-        return False
+    except (BotoCoreError, ClientError, GroundworkError):
+        return False  # what went wrong first is told; this only adds what is left
     return True
 
 

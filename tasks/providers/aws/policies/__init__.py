@@ -15,7 +15,6 @@ from tasks.providers.aws.policies.statements import arn_of, condition_of, statem
 from tasks.providers.aws.policies.words import NODE_PREFIX, PARAMETERS, ROLE_PREFIX, TAG
 
 __all__ = [
-    "DEFAULT_ROLE",
     "NODE_PREFIX",
     "PARAMETERS",
     "ROLE_PREFIX",
@@ -33,9 +32,6 @@ __all__ = [
 
 VERSION = 1
 """The policies' version. It grows when an account needs more than it has; the role bears it as a tag."""
-
-DEFAULT_ROLE = f"{ROLE_PREFIX}access"
-"""What the role that we assume is called if nobody wants otherwise."""
 
 MOST_INLINE = 10240
 """Letters in all inline policies of a role together, without blanks (IAM User Guide, "IAM and AWS STS quotas")."""
