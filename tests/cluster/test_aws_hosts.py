@@ -58,7 +58,7 @@ def trio(site: Site) -> list[str]:
     ids = site.launch(3, UserData=f"#!/bin/sh -e\necho ran >>~/boots\n{mounted}")
     site.wait_until(ids, "running")
     for instance in ids:
-        wait_until(lambda instance=instance: "user data ended with code 0" in site.console(instance))  # type: ignore[misc]
+        wait_until(lambda instance=instance: "user data ended with code 0" in site.console(instance))
     return ids
 
 

@@ -119,7 +119,7 @@ class Ground:
 
     def to(self, service: str) -> Any:
         """Another service as we come into the account."""
-        return self.us.client(service)  # type: ignore[call-overload]
+        return self.us.client(service)
 
     def launch(self, into: Things | None = None, **changed: Any) -> Any:
         """Launch a node as the product would, with some of it changed; dry."""

@@ -88,7 +88,7 @@ FINAL = (errors.AccessDenied, errors.QuotaExceeded, errors.NoCapacity, errors.Cr
 def without_patience(us: AwsSession) -> AwsSession:
     """Let botocore make each call once: its pauses between tries are long and random."""
     for name in ASKS:
-        client: Any = us.client(name.partition(":")[0])  # type: ignore[call-overload]
+        client: Any = us.client(name.partition(":")[0])
         model = client.meta.service_model.service_id.hyphenize()
         client.meta.events.register_first(f"needs-retry.{model}", lambda **_: False)
     return us
@@ -196,7 +196,7 @@ def test_waiting_that_ends_badly(prefect_worker: AwsWorld) -> None:
 def test_what_we_ask_wrongly(prefect_worker: AwsWorld) -> None:
     """A value that never left the machine is told like one that AWS refused."""
     with pytest.raises(errors.RequestRefused, match="Parameter validation failed"), translated("role"):
-        identity().client("iam").create_role(RoleName=1, AssumeRolePolicyDocument="{}")  # type: ignore[arg-type]
+        identity().client("iam").create_role(RoleName=1, AssumeRolePolicyDocument="{}")
     assert prefect_worker.calls() == []
 
 
@@ -221,7 +221,7 @@ def test_a_denied_action_is_named(prefect_worker: AwsWorld) -> None:
         "not allowed to do iam:CreateRole on arn:aws:iam::222222222222:role/gw (ListRoles: AccessDenied, request "
     )
     assert "Let the policy allow iam:CreateRole" in caught.value.advice
-    assert code_of(caught.value.__cause__) == "AccessDenied"  # type: ignore[arg-type]
+    assert code_of(caught.value.__cause__) == "AccessDenied"
 
 
 def user_with(aws: AwsWorld, *actions: str) -> dict[str, str]:

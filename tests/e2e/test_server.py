@@ -143,7 +143,7 @@ def test_secrets_are_kept_from_who_reads_the_files(house: PrefectServer) -> None
         assert database.execute("select count(*) from configuration where key = 'ENCRYPTION_KEY'").fetchone() == (0,)
     database.close()
     assert (house.house.folder / "encryption.key").read_text().strip() not in Path(
-        f"/proc/{house.server.find().pid}/environ"  # type: ignore[union-attr]
+        f"/proc/{house.server.find().pid}/environ"
     ).read_text()
     assert GitCredentials.load("canary").token.get_secret_value() == token
 

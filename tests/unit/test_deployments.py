@@ -31,7 +31,7 @@ def flows() -> dict[str, str]:
             for decorator in node.decorator_list if isinstance(node, ast.FunctionDef) else []:
                 named = {word.arg: word.value for word in decorator.keywords} if isinstance(decorator, ast.Call) else {}
                 if isinstance(node, ast.FunctionDef) and isinstance(named.get("name"), ast.Constant):
-                    found[f"flows/{file.name}:{node.name}"] = str(named["name"].value)  # type: ignore[attr-defined]
+                    found[f"flows/{file.name}:{node.name}"] = str(named["name"].value)
     return found
 
 

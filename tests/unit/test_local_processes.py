@@ -26,7 +26,7 @@ def started() -> Iterator[ExitStack]:
 
 
 def start(stack: ExitStack, argv: list[str], *, mark: str = "", **more: object) -> subprocess.Popen[bytes]:
-    child = subprocess.Popen(argv, env={**os.environ, "LOCAL_NODE": mark}, **more)  # type: ignore[call-overload]
+    child = subprocess.Popen(argv, env={**os.environ, "LOCAL_NODE": mark}, **more)
     stack.enter_context(child)
     stack.callback(child.kill)
     return child

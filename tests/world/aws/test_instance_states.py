@@ -1,5 +1,6 @@
 """The life of an instance in the AWS world: its states by the clock, in every answer that tells them (OPS-24)."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -215,14 +216,27 @@ def test_a_launch_that_breaks_ends_without_running(aws: AwsWorld) -> None:
     assert codes == ["Client.InternalError", None, None, "Client.InvalidKMSKey.InvalidState"]
 
 
-def test_hosts_hear_of_every_change_and_hold_a_launch_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hosts of the local provider stand behind instances: they need address, key and user data, and time to boot."""
+@pytest.fixture
+def listener() -> Iterator[tuple[Server, list[instance_states.Event], list[str]]]:
+    """A world in this process, what it tells to those who listen, and the instances that they call ready."""
     heard: list[instance_states.Event] = []
     ready: list[str] = []
-    monkeypatch.setattr(instance_states, "LIFE", [lambda _, event: heard.append(event)])
-    monkeypatch.setattr(instance_states, "NOT_READY", [lambda _, name: name not in ready])
+    hear, hold = (lambda _, event: heard.append(event)), (lambda _, name: name not in ready)
+    instance_states.LIFE.append(hear)
+    instance_states.NOT_READY.append(hold)
     server = Server()
     server.start()
+    yield server, heard, ready
+    server.close()
+    instance_states.LIFE.remove(hear)
+    instance_states.NOT_READY.remove(hold)
+
+
+def test_hosts_hear_of_every_change_and_hold_a_launch_up(
+    listener: tuple[Server, list[instance_states.Event], list[str]],
+) -> None:
+    """Hosts of the local provider stand behind instances: they need address, key and user data, and time to boot."""
+    server, heard, ready = listener
     server.world.clock.run(0)
     ec2 = AwsWorld(server.url).client("ec2")
     pair = ec2.create_key_pair(KeyName="team", KeyType="ed25519")
@@ -238,7 +252,6 @@ def test_hosts_hear_of_every_change_and_hold_a_launch_up(monkeypatch: pytest.Mon
     ec2.start_instances(InstanceIds=[name])
     ec2.terminate_instances(InstanceIds=[name])
     ec2.terminate_instances(InstanceIds=[name])
-    server.close()
     assert [event.kind for event in heard] == ["launched", "rebooted", "stopped", "started", "terminated"]
     (first, *_) = heard
     assert (first.instance_id, first.account, first.region) == (name, CUSTOMER, "us-east-1")

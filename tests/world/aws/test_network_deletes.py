@@ -1,12 +1,13 @@
 """Deleting a network in the AWS world: in a wrong order refused at each step, in the right one nothing is left."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import boto3
 import jmespath
-from moto import mock_aws
+from moto.server import ThreadedMotoServer
 
 from tests.world.aws.a_network import Network, network, refusal, tagged
 from tests.worlds.aws_world import AwsWorld
@@ -99,10 +100,23 @@ def nothing_is_left(aws: AwsWorld, ec2: Any, made: Network) -> None:
     assert ec2.describe_tags(Filters=[{"Name": "key", "Values": ["owner"]}])["Tags"] == []
 
 
+@contextmanager
+def bare_moto() -> Iterator[str]:
+    """Moto's own server, as it comes: with nothing of this world before it; its address."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()
+
+
 def test_bare_moto_deletes_what_is_in_use() -> None:
     """The control of the test above: where moto itself refuses, our rule is not needed any more (OPS-24)."""
-    with mock_aws():
-        ec2 = boto3.client("ec2", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    with bare_moto() as url:
+        keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
+        ec2 = boto3.client("ec2", "us-east-1", endpoint_url=url, **keys)
         made = network(ec2)
         wrong: list[tuple[Callable[..., Any], dict[str, str]]] = [
             (ec2.release_address, {"AllocationId": made.allocation}),

@@ -82,6 +82,6 @@ def _policies(store: IAMBackend) -> list[Any]:
 
 # Each account's store of EC2 begins with 1300 images, that of IAM with 1600 policies: half a second for each test.
 ec2_utils.random_resource_id = _random_id
-IAMBackend._init_aws_policies = _policies  # type: ignore[method-assign]
+IAMBackend._init_aws_policies = _policies
 # The world judges buckets' policies itself; moto knows neither their principals nor their conditions.
-FakeBucket.get_permission = lambda *_: PermissionResult.NEUTRAL  # type: ignore[method-assign]
+FakeBucket.get_permission = lambda *_: PermissionResult.NEUTRAL

@@ -74,7 +74,7 @@ class World:
         """Return moto's own store of a service (``""``: the call's) in the caller's account and region."""
         name = service or call.service
         region = "aws" if name in ("iam", "s3", "sts") else call.region
-        return get_backend(name)[call.account][region]  # type: ignore[index,call-overload]
+        return get_backend(name)[call.account][region]
 
     def moto(self, call: Call, **changed: Any) -> Answer:
         """Return moto's answer to the request at hand, for a rule that wants to change it; a list is told whole.

@@ -45,7 +45,7 @@ def identity(arn: str) -> Identity | None:
     found = entity(arn)
     if found is None:
         return None
-    kind: Kind = arn.split(":", 5)[5].partition("/")[0]  # type: ignore[assignment]
+    kind: Kind = arn.split(":", 5)[5].partition("/")[0]
     policies = _policies(found, kind)
     if kind == "user":
         for group in store(found.account_id).get_groups_for_user(found.name):

@@ -97,12 +97,7 @@ def terminate(world: "World", call: Call) -> Answer:
 @answer("ec2", "DescribeInstanceStatus")
 def statuses(world: "World", call: Call) -> Answer:
     """Tell how instances are doing: those that run, or all of them if asked."""
-    wanted = call.params.get("InstanceIds") or []
-    if wanted and call.params.get("MaxResults"):
-        text = "The parameter instancesSet cannot be used with the parameter maxResults"
-        raise Refused("InvalidParameterCombination", text)
-    listed = instance_states.of(world, call.account, call.region)
-    found = instance_states.find_all(world, call, wanted) if wanted else listed
+    found = instance_states.asked_for(world, call)
     if not call.params.get("IncludeAllInstances"):
         found = [instance for instance in found if instance.state == "running"]
     return {"InstanceStatuses": chosen(call, [_status(world, one) for one in found], STATUS_FILTERS)}

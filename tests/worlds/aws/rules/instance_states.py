@@ -118,6 +118,15 @@ def find_all(world: "World", call: Call, instance_ids: list[str]) -> list[Any]:
     return [known[name] for name in dict.fromkeys(instance_ids)]
 
 
+def asked_for(world: "World", call: Call) -> list[Any]:
+    """Return the instances that a call about instances names, or all of the caller's where it names none."""
+    wanted = call.params.get("InstanceIds") or []
+    if wanted and call.params.get("MaxResults"):
+        text = "The parameter instancesSet cannot be used with the parameter maxResults"
+        raise Refused("InvalidParameterCombination", text)
+    return find_all(world, call, wanted) if wanted else of(world, call.account, call.region)
+
+
 def launch(world: "World", instance: Any, public_key: str, doom: Reason = UNHARMED) -> None:
     """Begin an instance's life.
 

@@ -203,12 +203,7 @@ def _disassociate(_: "World", instance: Any) -> None:
 @answer("ec2", "DescribeInstances")
 def describe(world: "World", call: Call) -> Answer:
     """Tell the caller's instances, by the launches that they came of."""
-    wanted = call.params.get("InstanceIds") or []
-    if wanted and call.params.get("MaxResults"):
-        text = "The parameter instancesSet cannot be used with the parameter maxResults"
-        raise Refused("InvalidParameterCombination", text)
-    listed = instance_states.of(world, call.account, call.region)
-    shown = instance_states.find_all(world, call, wanted) if wanted else listed
+    shown = instance_states.asked_for(world, call)
     documents = {one["InstanceId"]: one for one in chosen(call, [instance_document(one) for one in shown], FILTERS)}
     reservations = []
     for reservation in world.backend(call).reservations.values():

@@ -16,7 +16,7 @@ def tags_in(specifications: list[dict[str, object]], kind: str) -> dict[str, str
     for specification in specifications:
         if specification.get("ResourceType") == kind:
             tags = specification.get("Tags") or []
-            found |= {tag["Key"]: tag.get("Value", "") for tag in tags}  # type: ignore[attr-defined]
+            found |= {tag["Key"]: tag.get("Value", "") for tag in tags}
     return found
 
 

@@ -5,24 +5,12 @@ A new profile is refused for some seconds (public bug reports): the world's sett
 
 from typing import TYPE_CHECKING, Any
 
-from tests.worlds.aws.call import Answer, Call, Refused
-from tests.worlds.aws.rules import amend, refuse
+from tests.worlds.aws.call import Call, Refused
+from tests.worlds.aws.rules import refuse
+from tests.worlds.aws.rules.births import is_too_new
 
 if TYPE_CHECKING:
     from tests.worlds.aws.world import World
-
-
-class NewProfiles:
-    """When each profile was made, by ARN, in the world's seconds."""
-
-    def __init__(self) -> None:
-        self.made_s: dict[str, float] = {}
-
-
-@amend("iam", "CreateInstanceProfile")
-def remember_when(world: "World", _: Call, document: Answer) -> None:
-    """Note the world's time of it: moto keeps ours."""
-    world.of(NewProfiles).made_s[document["InstanceProfile"]["Arn"]] = world.clock.now_s()
 
 
 def profile_for(world: "World", call: Call, named: dict[str, Any] | None) -> str:
@@ -38,7 +26,7 @@ def profile_for(world: "World", call: Call, named: dict[str, Any] | None) -> str
         text = "The parameter iamInstanceProfile.name cannot be used with the parameter iamInstanceProfile.arn"
         raise Refused("InvalidParameterCombination", text)
     for profile in world.backend(call, "iam").instance_profiles.values():
-        if (name or arn) in (profile.name, profile.arn) and not _is_too_new(world, profile.arn):
+        if (name or arn) in (profile.name, profile.arn) and not is_too_new(world, profile.id, "new_profile_delay_s"):
             return str(profile.arn)
     member, words = ("name", "name") if name else ("arn", "ARN")
     text = f"Value ({name or arn}) for parameter iamInstanceProfile.{member} is invalid."
@@ -49,8 +37,3 @@ def profile_for(world: "World", call: Call, named: dict[str, Any] | None) -> str
 def profile_is_there(world: "World", call: Call) -> None:
     """A running instance gets no profile that EC2 does not know."""
     profile_for(world, call, call.params["IamInstanceProfile"])
-
-
-def _is_too_new(world: "World", arn: str) -> bool:
-    made_s = world.of(NewProfiles).made_s.get(arn, float("-inf"))
-    return world.clock.now_s() - made_s < float(world.settings.get("new_profile_delay_s", 0))

@@ -11,26 +11,14 @@ from tests.worlds.aws.keys import Key
 from tests.worlds.aws.permissions import attached, judging
 from tests.worlds.aws.permissions.needs import Need, asked_tags
 from tests.worlds.aws.permissions.policies import Decision, Policy, Question, decide
-from tests.worlds.aws.rules import amend, answer
+from tests.worlds.aws.rules import answer
+from tests.worlds.aws.rules.births import is_too_new
 
 if TYPE_CHECKING:
     from tests.worlds.aws.world import World
 
 _CHAINED_S = 3600
 """The longest session of a role that was assumed by a role."""
-
-
-class Births:
-    """When roles were made, by their unique id, in the world's seconds."""
-
-    def __init__(self) -> None:
-        self.at_s: dict[str, float] = {}
-
-
-@amend("iam", "CreateRole")
-def remember_birth(world: "World", call: Call, answer: Answer) -> None:
-    """A new role can be assumed only after the world's setting ``new_role_delay_s``: IAM is eventually consistent."""
-    world.of(Births).at_s[answer["Role"]["RoleId"]] = world.clock.now_s()
 
 
 @answer("sts", "GetCallerIdentity")
@@ -49,7 +37,7 @@ def assume(world: "World", call: Call) -> Answer:
         raise Refused("AccessDenied", "Roles may not be assumed by root accounts.", 403)
     role = attached.entity(call.params["RoleArn"])
     text = f"User: {call.principal.arn} is not authorized to perform: sts:AssumeRole on resource: "
-    if role is None or _is_too_new(world, role) or not _is_trusted(world, call, role):
+    if role is None or is_too_new(world, role.id, "new_role_delay_s") or not _is_trusted(world, call, role):
         raise Refused("AccessDenied", text + call.params["RoleArn"], 403)
     seconds = _seconds(call, role)
     name = call.params["RoleSessionName"]
@@ -99,11 +87,6 @@ def _credentials(key: Key, seconds: int) -> Answer:
         "SessionToken": key.token,
         "Expiration": identity.until(seconds),
     }
-
-
-def _is_too_new(world: "World", role: Any) -> bool:
-    born_s = world.of(Births).at_s.get(role.id)
-    return born_s is not None and world.clock.now_s() < born_s + float(world.settings.get("new_role_delay_s", 0))
 
 
 def _is_trusted(world: "World", call: Call, role: Any) -> bool:

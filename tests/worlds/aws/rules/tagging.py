@@ -11,35 +11,18 @@ from typing import TYPE_CHECKING, Any
 from moto.core.resource_tagging import iter_taggable_backends
 
 from tests.worlds.aws.call import Answer, Call, CannotAnswer, Refused
+from tests.worlds.aws.permissions import things_ec2
 from tests.worlds.aws.rules import answer
 from tests.worlds.aws.rules.lookups import KINDS
 
 if TYPE_CHECKING:
     from tests.worlds.aws.world import World
 
-KINDS_OF_EC2 = {
-    "acl": "network-acl",
-    "ami": "image",
-    "dopt": "dhcp-options",
-    "eigw": "egress-only-internet-gateway",
-    "eipalloc": "elastic-ip",
-    "eni": "network-interface",
-    "fleet": "fleet",
-    "i": "instance",
-    "igw": "internet-gateway",
-    "key": "key-pair",
-    "lt": "launch-template",
-    "nat": "natgateway",
-    "pg": "placement-group",
-    "rtb": "route-table",
-    "sg": "security-group",
-    "sgr": "security-group-rule",
-    "sir": "spot-instances-request",
-    "snap": "snapshot",
-    "subnet": "subnet",
-    "vol": "volume",
-    "vpc": "vpc",
-    "vpce": "vpc-endpoint",
+_NOT_HERE = {"cr", "fl", "h", "pcx", "pl"}
+"""Kinds that policies name and nobody can make in this world: tags on one would be a fault of its own."""
+
+KINDS_OF_EC2 = {"sgr": "security-group-rule"} | {
+    prefix: word for prefix, word in things_ec2.KINDS.items() if prefix not in _NOT_HERE
 }
 """The word for each kind in an ARN ("Resource types defined by Amazon EC2"), by the prefix of its ids."""
 
