@@ -1,6 +1,5 @@
 """A cluster: what was asked (spec), what stands (nodes, ground), and how it is (state)."""
 
-import hashlib
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import ClassVar
@@ -9,8 +8,10 @@ from uuid import uuid4
 from prefect.blocks.core import Block
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl
 
+from blocks.aws_cluster import AwsClusterSpec, AwsGround
+from blocks.cluster_spec import LocalClusterSpec
+from blocks.ground import Ground
 from blocks.logos import logo
-from blocks.names import Name, NodeCount, SlotCount
 
 
 class State(StrEnum):
@@ -70,22 +71,6 @@ def is_legal(old: State, new: State) -> bool:
     return new in LEGAL_CHANGES[old]
 
 
-class LocalClusterSpec(BaseModel):
-    """What was asked for: a cluster of `node_count` nodes on a machine."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: Name
-    node_count: NodeCount = 4
-    slots_per_node: SlotCount = 0
-    account: str = "local-machine/this-machine"
-
-    @property
-    def digest(self) -> str:
-        """A hash of the whole definition: equal through every door it came in by."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
-
-
 class Node(BaseModel):
     """One node as its provider tells it.
 
@@ -105,24 +90,6 @@ class Node(BaseModel):
     slots: int = 0
 
 
-class Ground(BaseModel):
-    """What a provider prepared for a cluster, the same for all its nodes.
-
-    Paths are paths on the nodes. ``says`` is one line for people on how the place was chosen. ``is_here`` tells that
-    the nodes belong to whoever owns the files of this machine: only then may a job's source be one of them.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    user: str
-    shared: str
-    python: str
-    mpiexec: str
-    peer_port: int = 22
-    is_here: bool = False
-    says: str = ""
-
-
 class Cluster(Block):
     """A cluster and how it is. Written before anything is made, changed by one writer at a time."""
 
@@ -130,16 +97,17 @@ class Cluster(Block):
     _block_type_slug: ClassVar[str] = "cluster"
     _description: ClassVar[str] = (
         "A cluster that Groundwork made: what was asked for, its nodes, its state. "
-        "Made by create-local-cluster; change it with the flows, not here."
+        "Made by create-local-cluster or create-aws-cluster; change it with the flows, not here."
     )
     _logo_url: ClassVar[HttpUrl] = logo("cluster")
 
-    spec: LocalClusterSpec = Field(title="What was asked for")
+    spec: LocalClusterSpec | AwsClusterSpec = Field(title="What was asked for")
     uuid: str = Field(default_factory=lambda: str(uuid4()), title="Identity, never used twice")
     state: State = Field(default=State.REQUESTED, title="State")
     seed_state: str = Field(default="NEW", title="State in short: NEW, INPROGRESS, FINISHED, FAILED")
     reason: str = Field(default="", title="Why it is in this state")
-    ground: Ground | None = Field(default=None, title="What the place prepared")
+    # The richer one first: what AWS prepared has every field of the other too.
+    ground: AwsGround | Ground | None = Field(default=None, title="What the place prepared")
     nodes: list[Node] = Field(default_factory=list, title="Nodes")
     first_ran_at: datetime | None = Field(default=None, title="First ran at")
     creator: str = Field(default="", title="The flow run that made it")

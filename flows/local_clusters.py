@@ -1,6 +1,7 @@
 """Making a cluster on a machine."""
 
-from blocks.cluster import Cluster, LocalClusterSpec, State
+from blocks.cluster import Cluster, State
+from blocks.cluster_spec import LocalClusterSpec
 from blocks.local_machine import LocalMachine
 from blocks.names import Name, NodeCount, SlotCount
 from tasks.clusters import (

@@ -17,9 +17,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from blocks.cluster import Cluster, Ground, Node
+from blocks.cluster import Cluster, Node
 from blocks.cluster_key import ClusterKey
 from blocks.errors import CommandFailed
+from blocks.ground import Ground
 from tasks.ssh import Session
 
 ON_NODE = Path(__file__).parent / "on_node"

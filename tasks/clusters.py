@@ -2,8 +2,10 @@
 
 from datetime import UTC, datetime
 
-from blocks.cluster import Cluster, LocalClusterSpec, State
+from blocks.aws_cluster import AwsClusterSpec
+from blocks.cluster import Cluster, State
 from blocks.cluster_key import ClusterKey
+from blocks.cluster_spec import ClusterSpec, LocalClusterSpec
 from blocks.errors import WrongState
 from tasks import bring_up, keys, records, verification
 from tasks.entry import leave, sessions_to
@@ -13,13 +15,13 @@ from tasks.telling import note, show_checks, show_nodes
 
 
 @step("check what was asked for")
-def check_spec(spec: LocalClusterSpec) -> None:
+def check_spec(spec: ClusterSpec) -> None:
     """Refuse what the account cannot hold, before anything is made."""
     provider_for(spec.account).check(spec)
 
 
 @step("claim the name {spec.name}")
-def claim_name(spec: LocalClusterSpec) -> Cluster:
+def claim_name(spec: LocalClusterSpec | AwsClusterSpec) -> Cluster:
     """Write the record, or find the one that the same definition made before."""
     return records.claim(spec)
 

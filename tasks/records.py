@@ -9,8 +9,10 @@ from prefect.context import FlowRunContext
 from prefect.events import emit_event
 from prefect.settings import PREFECT_UI_URL
 
-from blocks.cluster import Cluster, LocalClusterSpec, State, is_legal
+from blocks.aws_cluster import AwsClusterSpec
+from blocks.cluster import Cluster, State, is_legal
 from blocks.cluster_key import ClusterKey
+from blocks.cluster_spec import ClusterSpec, LocalClusterSpec
 from blocks.errors import NameTaken, NotFound, WrongState
 from tasks import documents
 from tasks.turns import turn
@@ -34,7 +36,7 @@ def changing_account(account: str, *, at_once: int = 8) -> Iterator[None]:
         yield
 
 
-def claim(spec: LocalClusterSpec) -> Cluster:
+def claim(spec: LocalClusterSpec | AwsClusterSpec) -> Cluster:
     """Write a cluster's record before anything is made, or find the one that the same definition made before.
 
     Call it while holding ``one_writer``.
@@ -67,7 +69,7 @@ def claim(spec: LocalClusterSpec) -> Cluster:
     return found
 
 
-def _differences(old: LocalClusterSpec, new: LocalClusterSpec) -> str:
+def _differences(old: ClusterSpec, new: ClusterSpec) -> str:
     was, now = old.model_dump(), new.model_dump()
     return ", ".join(f"{field} {was[field]}, asked {now[field]}" for field in now if was[field] != now[field])
 

@@ -11,13 +11,15 @@ The promises, held by ``tests/contract``:
 from collections.abc import Collection
 from typing import Protocol
 
-from blocks.cluster import Cluster, Ground, LocalClusterSpec, Node
+from blocks.cluster import Cluster, Node
+from blocks.cluster_spec import ClusterSpec
+from blocks.ground import Ground
 
 
 class Provider(Protocol):
     """A place for clusters. All calls are keyed by ``cluster.uuid``."""
 
-    def check(self, spec: LocalClusterSpec) -> None:
+    def check(self, spec: ClusterSpec) -> None:
         """Refuse what cannot be built here, before anything is made.
 
         Raises:

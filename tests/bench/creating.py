@@ -2,7 +2,8 @@
 
 from functools import partial
 
-from blocks.cluster import Cluster, LocalClusterSpec
+from blocks.cluster import Cluster
+from blocks.cluster_spec import LocalClusterSpec
 from blocks.local_machine import Hosts
 from tasks import keys
 from tasks.providers.local.provider import LocalProvider

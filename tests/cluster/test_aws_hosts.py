@@ -12,8 +12,10 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from blocks.cluster import Cluster, Ground, LocalClusterSpec
+from blocks.cluster import Cluster
 from blocks.cluster_key import ClusterKey
+from blocks.cluster_spec import LocalClusterSpec
+from blocks.ground import Ground
 from blocks.local_machine import Hosts
 from tasks import bootstrap, keys
 from tests.worlds.aws.server import Server

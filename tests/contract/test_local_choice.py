@@ -16,7 +16,8 @@ ROOT = Path(__file__).parents[2]
 
 ASK = """
 import json
-from blocks.cluster import Cluster, LocalClusterSpec
+from blocks.cluster import Cluster
+from blocks.cluster_spec import LocalClusterSpec
 from blocks.errors import NoCapacity
 from blocks.local_machine import Hosts
 from tasks.providers.local.faults import LocalFaults

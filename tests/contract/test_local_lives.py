@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[2]
 
 LAUNCHER = """
 import json, sys
-from blocks.cluster import Cluster, LocalClusterSpec
+from blocks.cluster import Cluster
+from blocks.cluster_spec import LocalClusterSpec
 from blocks.local_machine import Hosts
 from tasks.providers.local.provider import LocalProvider
 told = json.loads(sys.argv[1])

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from blocks.cluster import Cluster, LocalClusterSpec
+from blocks.cluster import Cluster
+from blocks.cluster_spec import LocalClusterSpec
 from blocks.errors import HostKeyChanged, NoCapacity, NodeUnreachable, WrongState
 from blocks.local_machine import Hosts
 from tasks.home import home

@@ -10,7 +10,8 @@ from prefect_aws import AwsCredentials
 from pydantic import SecretStr
 
 from blocks.aws_account import AwsAccount, Feature, Finding, Health, Variant
-from blocks.cluster import Cluster, LocalClusterSpec
+from blocks.cluster import Cluster
+from blocks.cluster_spec import LocalClusterSpec
 from blocks.errors import BadInput, NameTaken, NotFound
 from blocks.logos import logo
 from tasks import aws_account_records as records

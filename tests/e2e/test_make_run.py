@@ -8,7 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from blocks.cluster import Cluster, LocalClusterSpec
+from blocks.cluster import Cluster
+from blocks.cluster_spec import LocalClusterSpec
 from deployments.settings import ROOT
 from tasks import records
 from tests.worlds.prefect_server import PrefectServer

@@ -4,7 +4,8 @@ from collections import deque
 
 import pytest
 
-from blocks.cluster import LEGAL_CHANGES, LocalClusterSpec, State, is_legal
+from blocks.cluster import LEGAL_CHANGES, State, is_legal
+from blocks.cluster_spec import LocalClusterSpec
 from blocks.job import JobState
 
 # Said again here on purpose: the seed's names, and the edges that must never be.

@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from blocks.cluster import Cluster, LocalClusterSpec, State
+from blocks.cluster import Cluster, State
 from blocks.cluster_key import ClusterKey
+from blocks.cluster_spec import LocalClusterSpec
 from blocks.local_machine import Hosts
 from tasks import bring_up, keys
 from tasks.providers.local.faults import LocalFaults

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from blocks.cluster import Cluster, Ground, LocalClusterSpec, Node
+from blocks.cluster import Cluster, Node
+from blocks.cluster_spec import LocalClusterSpec
+from blocks.ground import Ground
 from blocks.local_machine import Hosts
 from tasks.home import cluster_folder
 from tasks.keys import key_pair

@@ -6,8 +6,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from blocks.cluster import Cluster, Ground, LocalClusterSpec, Node
+from blocks.cluster import Cluster, Node
+from blocks.cluster_spec import ClusterSpec
 from blocks.errors import ProviderError, QuotaExceeded, WrongState
+from blocks.ground import Ground
 from blocks.local_machine import Hosts
 from tasks.home import cluster_folder, home
 from tasks.providers.local import choice, layout, sshd
@@ -49,7 +51,7 @@ class LocalProvider:
     def __init__(self, hosts: Hosts = Hosts.AUTO) -> None:
         self.hosts = hosts
 
-    def check(self, spec: LocalClusterSpec) -> None:
+    def check(self, spec: ClusterSpec) -> None:
         """Refuse a cluster that this machine's memory cannot hold.
 
         Raises:
