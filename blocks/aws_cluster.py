@@ -47,6 +47,12 @@ TagValue = Annotated[str, Field(pattern=r"^[A-Za-z0-9 _.:/=+@-]{0,256}$")]
 Tags = Annotated[dict[TagKey, TagValue], Field(max_length=40, json_schema_extra={"additionalProperties": False})]
 """Tags of the user's own, on everything that the cluster owns. AWS takes 50 on one thing; the rest is ours."""
 
+RegionOrNone = Annotated[str, Field(pattern=r"^([a-z]{2,4}(-[a-z]{2,10}){1,2}-[1-9][0-9]?)?$")]
+"""An AWS region as us-east-1; empty: the account's default region."""
+
+SshPublicKeys = Annotated[tuple[SshPublicKey, ...], Field(max_length=20)]
+Cidrs = Annotated[tuple[Cidr, ...], Field(max_length=50)]
+
 AutoShutdown = Annotated[str, Field(pattern=r"^(never|[1-9][0-9]{0,5}(s|m|h))$")]
 """After how long without work a cluster goes, as 60m; or never."""
 
@@ -76,6 +82,25 @@ class OnFailure(StrEnum):
     GO_ON_SMALLER = "go-on-smaller"
 
 
+class UserManagement(StrEnum):
+    """Who may be a user on the nodes. ``disabled``: nobody is added or removed but by hand."""
+
+    DISABLED = "disabled"
+
+
+class Doubt(StrEnum):
+    """A finding before a cluster is made that stops it, unless it is named in ``ignore_warnings``."""
+
+    WIDE_ADDRESSES = "wide-addresses"
+    PERMISSIONS = "permissions"
+    AUTO_SHUTDOWN = "auto-shutdown"
+    BACKUP = "backup"
+    INIT_SCRIPT = "init-script"
+
+
+IgnoredDoubts = Annotated[tuple[Doubt, ...], Field(max_length=len(Doubt))]
+
+
 class AwsClusterSpec(ClusterSpec):
     """A cluster in an AWS account. Every field is as the run form asked for it; nothing is looked up for it."""
 
@@ -88,8 +113,8 @@ class AwsClusterSpec(ClusterSpec):
     spot: bool = False
     image_version: ImageVersion = ""
     auto_shutdown: AutoShutdown = "never"
-    ssh_public_keys: tuple[SshPublicKey, ...] = ()
-    allowed_addresses: tuple[Cidr, ...] = ()
+    ssh_public_keys: SshPublicKeys = ()
+    allowed_addresses: Cidrs = ()
     services: tuple[Service, ...] = (Service.UI,)
     zone: ZoneOrNone = ""
     vpc_id: VpcIdOrNone = ""
@@ -99,12 +124,14 @@ class AwsClusterSpec(ClusterSpec):
     bucket: BucketOrNone = ""
     backup_retention_days: RetentionDays = 0
     public_addresses: bool = False
+    user_management: UserManagement = UserManagement.DISABLED
     jump_host: str = ""
     tags: Tags = Field(default_factory=dict)
     description: Description = ""
     init_script: InitScript = ""
     on_failure: OnFailure = OnFailure.REMOVE
     minimum_nodes: NodeCount = 1
+    ignore_warnings: IgnoredDoubts = ()
 
     @property
     def type_of_head(self) -> str:
