@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from blocks.aws_account import Feature, Variant
+from blocks.aws_account import DEFAULT_ROLE, Feature, Variant
 from blocks.errors import BadInput
 from tasks.providers.aws import policies
 from tasks.providers.aws.policies import Need, permission_policies, permission_policy
@@ -146,7 +146,7 @@ def test_roles_are_passed_only_by_our_names_and_to_one_service() -> None:
         (Variant.RESTRICTED, platform, ("for stacks",)),
     }
     changed = {right.thing for _, right in EVERY_RIGHT if right.action.startswith("iam:") and "Role" in right.action}
-    own = f"arn:aws:iam::123456789012:role/{policies.DEFAULT_ROLE}"
+    own = f"arn:aws:iam::123456789012:role/{DEFAULT_ROLE}"
     assert not any(fnmatch.fnmatchcase(own, arn_of(thing, {**BARE, **SHORT})) for thing in changed)
 
 
