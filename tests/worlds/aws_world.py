@@ -90,6 +90,14 @@ class AwsWorld:
         """Take all faults away."""
         self._tell("mend")
 
+    def wait_hung(self, limit_s: float = 50) -> bool:
+        """Wait until a request hangs (fault ``hang``); false when none does in time."""
+        return bool(self._tell("wait_hung", limit_s=limit_s))
+
+    def let_go(self, *, answers: bool = False) -> None:
+        """Let go what hangs: without an answer, or as if nothing had been."""
+        self._tell("let_go", answers=answers)
+
     def settings(self, **told: Any) -> None:
         """Change the world's settings, such as ``page_size``."""
         self._tell("settings", **told)

@@ -1,4 +1,4 @@
-"""What goes wrong on purpose: errors, throttling, lost replies, closed connections, latency, stale answers."""
+"""What goes wrong on purpose: errors, throttling, lost replies, closed connections, latency, stale answers, deaths."""
 
 import threading
 import time
@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tests.worlds.aws import models
-from tests.worlds.aws.call import Call, Refused
+from tests.worlds.aws.call import Call, NoReply, Refused
 from tests.worlds.aws.clock import Clock
 
-Kind = Literal["error", "drop", "lose_reply", "delay", "stale"]
+Kind = Literal["error", "drop", "lose_reply", "delay", "stale", "hang"]
+
+_LONGEST_HANG_S = 600
 
 
 @dataclass
@@ -18,7 +20,8 @@ class Fault:
 
     ``error`` refuses before anything is done; ``drop`` closes the connection before anything is done; ``lose_reply``
     does what was asked and closes the connection; ``delay`` answers ``delay_s`` of our seconds later; ``stale`` answers
-    a describing request as it was answered ``ago`` times earlier, or as if nothing were there yet.
+    a describing request as it was answered ``ago`` times earlier, or as if nothing were there yet; ``hang`` holds the
+    request until somebody lets it go (``Faults.let_go``): before anything is done, or with ``applied`` after it.
 
     Args:
         kind: See above.
@@ -32,6 +35,7 @@ class Fault:
         status: HTTP status.
         delay_s: Of a ``delay``.
         ago: Of a ``stale`` answer.
+        applied: Of a ``hang``.
     """
 
     kind: Kind
@@ -45,7 +49,11 @@ class Fault:
     status: int = 400
     delay_s: float = 0
     ago: int = 1
+    applied: bool = False
     seen: int = 0
+    reached: threading.Event = field(default_factory=threading.Event, init=False, repr=False)
+    freed: threading.Event = field(default_factory=threading.Event, init=False, repr=False)
+    answers: bool = field(default=False, init=False)
 
     def hits(self, call: Call) -> bool:
         """Count a request that it fits, and tell whether this one is hit."""
@@ -57,6 +65,17 @@ class Fault:
     def wait_delay(self) -> None:
         """Let the delay pass."""
         time.sleep(self.delay_s)
+
+    def wait_freed(self) -> None:
+        """Hold a request until it is let go.
+
+        Raises:
+            NoReply: It was let go without an answer.
+        """
+        self.reached.set()
+        self.freed.wait(_LONGEST_HANG_S)
+        if not self.answers:
+            raise NoReply
 
     def _fits(self, call: Call) -> bool:
         service = call.service
@@ -102,8 +121,25 @@ class Faults:
 
     def mend(self) -> None:
         """Take all faults away."""
+        self.let_go()
         self.all.clear()
         self.buckets.clear()
+
+    def let_go(self, *, answers: bool = False) -> None:
+        """Let all requests go that hang; with ``answers`` they are done and answered as if nothing had been."""
+        for fault in self.all:
+            if fault.kind == "hang":
+                fault.answers = answers
+                fault.freed.set()
+
+    def wait_hung(self, limit_s: float) -> bool:
+        """Wait until a request hangs; false when none did in time."""
+        deadline = time.monotonic() + limit_s
+        while time.monotonic() < deadline:
+            if any(fault.reached.is_set() and not fault.freed.is_set() for fault in self.all):
+                return True
+            time.sleep(0.005)
+        return False
 
     def hit(self, call: Call) -> list[Fault]:
         """Return the faults that hit this request."""
@@ -118,10 +154,11 @@ class Faults:
         with self._lock:
             has_token = bucket.take(call, clock)
         if not has_token:
-            raise _throttled(call)
+            raise throttled(call)
 
 
-def _throttled(call: Call) -> Refused:
+def throttled(call: Call) -> Refused:
+    """Return a service's refusal of one call too many."""
     if call.service == "ec2":
         return Refused("RequestLimitExceeded", "Request limit exceeded.", 503)
     if call.service == "s3":

@@ -12,7 +12,7 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wrappers import Request, Response
 
-from tests.worlds.aws import people
+from tests.worlds.aws import noting, people
 from tests.worlds.aws.call import NoReply
 from tests.worlds.aws.faults import Bucket, Fault
 from tests.worlds.aws.hosts import hosts
@@ -49,6 +49,7 @@ class Server:
         """Serve no longer."""
         self._http.shutdown()
         self._http.server_close()
+        noting.keep(self.world.records)
         hosts.close(self.world)
 
     def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -81,6 +82,8 @@ class Server:
             "fault": lambda **told: world.faults.all.append(Fault(**told)),
             "throttle": lambda name, **told: world.faults.buckets.__setitem__(name, Bucket(**told)),
             "mend": world.faults.mend,
+            "let_go": world.faults.let_go,
+            "wait_hung": world.faults.wait_hung,
             "settings": world.settings.update,
             "end_sessions": world.keys.end_sessions,
             "calls": world.calls,
@@ -89,6 +92,8 @@ class Server:
         }
 
     def _reset(self) -> None:
+        self.world.faults.let_go()
+        noting.keep(self.world.records)
         hosts.close(self.world)
         self._moto.reset()
         self.world = self._new_world()

@@ -4,6 +4,7 @@ A request goes through these doors, in this order: decoded, its signature checke
 dry run, tokens seen before, rules that refuse, the answer (by a rule or by moto), rules that amend, pages, the record.
 """
 
+import re
 import threading
 import time
 from dataclasses import asdict, dataclass, field
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 from moto.backends import get_backend
 from werkzeug.wrappers import Response
 
-from tests.worlds.aws import asked, identity, paging, rules, tokens, wire
+from tests.worlds.aws import asked, identity, latencies, noting, paging, rules, tokens, wire
 from tests.worlds.aws.call import Answer, Call, CannotAnswer, Injected, NoReply, Refused
 from tests.worlds.aws.clock import Clock
 from tests.worlds.aws.faults import Fault, Faults
@@ -23,12 +24,14 @@ from tests.worlds.aws.rules import all as _all_rules  # noqa: F401
 from tests.worlds.aws.staleness import Past
 
 Kind = TypeVar("Kind")
+_ID = re.compile(r"\b[a-z]{1,9}-[0-9a-f]{8,17}\b")
 
 
 @dataclass
 class Record:
     """One request, as it went. ``error`` is AWS's code, ``faults`` what was injected,
-    ``actions`` the (IAM action, resource) pairs that it needed."""
+    ``actions`` the (IAM action, resource) pairs that it needed, ``made`` the ids in the answer of a call that changes
+    something. ``at_s`` is our time, ``world_s`` and ``took_s`` the world's; ``late_s``: later than modelled."""
 
     at_s: float
     service: str
@@ -43,6 +46,11 @@ class Record:
     error: str = ""
     faults: list[str] = field(default_factory=list)
     actions: list[list[str]] = field(default_factory=list)
+    world_s: float = 0
+    took_s: float = 0
+    late_s: float = 0
+    made: list[str] = field(default_factory=list)
+    test: str = field(default_factory=noting.test_at_work)
 
 
 class World:
@@ -115,6 +123,7 @@ class World:
             time.time(), call.service, call.operation, params, "", "", call.region, call.attempt, call.invocation
         )
         self._local.request = (environ, body)
+        record.world_s = self.clock.now_s()
         try:
             response = self._through_the_doors(call, request, record, number)
         except CannotAnswer as error:
@@ -123,9 +132,19 @@ class World:
             record.error = "no reply"
             raise
         finally:
+            self._hold_back(call, record)
             self.records.append(record)
         record.status = response.status_code
+        if not latencies.is_read(call.operation):
+            record.made = _ID.findall(response.get_data(as_text=True))
         return response
+
+    def _hold_back(self, call: Call, record: Record) -> None:
+        if latencies.is_on(self):
+            is_throttled = record.error in latencies.THROTTLES
+            takes_s = latencies.OF_A_THROTTLE_S if is_throttled else latencies.drawn_s(self, call)
+            record.late_s = latencies.wait_as_modelled(self, record.world_s, takes_s)
+        record.took_s = self.clock.now_s() - record.world_s
 
     def _through_the_doors(self, call: Call, request: Any, record: Record, number: int) -> Response:
         late: list[Fault] = []
@@ -134,6 +153,7 @@ class World:
             record.principal, record.account = call.principal.arn, call.principal.account
             late = self._early_faults(call, record)
             self.faults.throttle(call, self.clock)
+            latencies.throttle(self, call)
             record.actions = [list(need) for need in judging.authorise(self, call)]
             _end_dry_run(call)
             with self._lock:
@@ -188,6 +208,8 @@ class World:
                 fault.wait_delay()
             elif fault.kind == "drop":
                 raise NoReply
+            elif fault.kind == "hang" and not fault.applied:
+                fault.wait_freed()
             elif fault.kind == "error":
                 raise Injected(fault.code, fault.message, fault.status)
             else:
@@ -197,6 +219,9 @@ class World:
     def _late_faults(self, call: Call, response: Response, late: list[Fault], number: int) -> Response:
         told = response
         for fault in late:
+            if fault.kind == "hang":
+                fault.wait_freed()
+                continue
             if fault.kind == "lose_reply":
                 raise NoReply
             told = self.past.stale(call, fault.ago, number)

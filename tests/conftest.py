@@ -1,0 +1,3 @@
+"""For all tests: what is gathered over a whole run."""
+
+pytest_plugins = ["tests.worlds.aws_exactness"]
