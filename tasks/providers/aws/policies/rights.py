@@ -7,7 +7,7 @@ In the automated variant we make the nodes' roles, and so give them what we like
 restricted variant we make no role and give nodes only the one that the user named.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from blocks.aws_account import Feature, Variant
@@ -48,6 +48,7 @@ _TABLE: tuple[tuple[Feature, tuple[Variant, ...], str, str], ...] = (
         ec2:DescribeVpcs *
         pricing:GetProducts *
         servicequotas:GetAWSDefaultServiceQuota GetServiceQuota *
+        ssm:DescribeParameters *
         sts:DecodeAuthorizationMessage *
         tag:GetResources *
         ec2:DescribeVpcAttribute : vpc
@@ -87,6 +88,7 @@ _TABLE: tuple[tuple[Feature, tuple[Variant, ...], str, str], ...] = (
         iam:GetInstanceProfile : node-profile
         iam:GetRole ListRolePolicies : node-role
         kms:CreateAlias DeleteAlias : key-alias
+        kms:ListAliases *
         s3:CreateBucket DeleteBucket GetBucketLocation GetBucketTagging ListBucket ListBucketVersions : bucket
         s3:PutBucketPolicy PutBucketPublicAccessBlock PutBucketTagging PutEncryptionConfiguration : bucket
         s3:AbortMultipartUpload DeleteObject DeleteObjectVersion GetObject PutObject : object
@@ -282,10 +284,15 @@ _TABLE: tuple[tuple[Feature, tuple[Variant, ...], str, str], ...] = (
 
 def rights_of(variant: Variant, feature: Feature) -> list[Right]:
     """Return what a feature needs, with the taggings in which things of ours are born."""
+    rows = [(when, lines) for of, variants, when, lines in _TABLE if of is feature and variant in variants]
+    return rights_in(feature, rows)
+
+
+def rights_in(feature: Feature, rows: Iterable[tuple[str, str]]) -> list[Right]:
+    """Return what rows of conditions and lines say, with the taggings in which things of ours are born."""
     found = [
         Right(feature, action, thing, tuple(when.split(", ")) if when else ())
-        for of, variants, when, lines in _TABLE
-        if of is feature and variant in variants
+        for when, lines in rows
         for action, thing in _read(lines)
     ]
     return [*found, *_births(found)]
