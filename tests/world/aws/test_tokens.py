@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.world.aws.launches import image, instances, launch
 from tests.world.aws.refusals import refused
 from tests.worlds.aws_world import INSTALLATION, AwsWorld
 
@@ -72,3 +73,23 @@ def test_a_token_has_at_most_64_characters(aws: AwsWorld, subnet_id: str) -> Non
     refused("InvalidParameterValue", ec2.create_network_interface, SubnetId=subnet_id, ClientToken="x" * 65)
     refused("InvalidParameterValue", ec2.create_network_interface, SubnetId=subnet_id, ClientToken="ü")
     ec2.create_network_interface(SubnetId=subnet_id, ClientToken="x" * 64)
+
+
+def test_a_launch_asked_for_again_is_told_as_it_is_now(aws: AwsWorld) -> None:
+    """CLU-12: by the state a product sees that what a token launched is gone, and that the token is spent."""
+    ec2 = aws.client("ec2")
+    asked = {"ImageId": image(ec2), "ClientToken": "one"}
+    [first] = launch(ec2, **asked)
+    assert first["State"]["Name"] == "pending"
+    seen = []
+    for act in (lambda: None, lambda: ec2.terminate_instances(InstanceIds=[first["InstanceId"]])):
+        act()
+        aws.advance(60)
+        [again] = launch(ec2, **asked)
+        seen.append(again.pop("State")["Name"])
+        assert again == {name: value for name, value in first.items() if name != "State"}
+    aws.advance(3700)
+    assert instances(ec2) == []
+    [again] = launch(ec2, **asked)
+    assert (again["InstanceId"], again["State"]["Name"]) == (first["InstanceId"], "terminated")
+    assert seen == ["running", "terminated"]

@@ -1,16 +1,18 @@
 """Client tokens: the same token and the same request give the same answer, and nothing is made twice.
 
 "Ensuring idempotency in Amazon EC2 API requests". A token is kept for each account, region and operation, for as long
-as the world lasts. A request that was refused leaves none behind.
+as the world lasts. A request that was refused leaves none behind. "The only information that might vary in the response
+is the state of the instance" (the same page, of RunInstances): see ``AS_NOW``.
 """
 
 import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Response
 
-from tests.worlds.aws import models
-from tests.worlds.aws.call import Call, CannotAnswer, Refused
+from tests.worlds.aws import models, wire
+from tests.worlds.aws.call import Answer, Call, CannotAnswer, Refused
 
 if TYPE_CHECKING:
     from tests.worlds.aws.world import World
@@ -25,6 +27,9 @@ _OWN_RULE = {
 
 _MISMATCH = ("IdempotentParameterMismatch", "IdempotentParameterMismatchException", "TokenAlreadyExistsException")
 """What services call a token that came with another request: the first that the operation's model lists."""
+
+AS_NOW: dict[str, Callable[["World", Call, Answer], None]] = {}
+"""By operation: what changes the first answer to a token into what is so now, when the token comes again."""
 
 
 class Tokens:
@@ -50,7 +55,12 @@ def seen_before(world: "World", call: Call) -> Response | None:
     digest, response = known
     if digest != call.digest(member):
         raise _mismatch(call)
-    return response
+    change = AS_NOW.get(call.name)
+    if change is None:
+        return response
+    document = wire.parse(call, response)
+    change(world, call, document)
+    return wire.answer(call, document, 0)
 
 
 def remember(world: "World", call: Call, response: Response) -> None:

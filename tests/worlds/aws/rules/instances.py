@@ -11,6 +11,7 @@ from moto.core.types import Base64EncodedString
 from moto.ec2.models.instances import Reservation
 from moto.ec2.utils import random_reservation_id
 
+from tests.worlds.aws import tokens
 from tests.worlds.aws.call import Answer, Call, CannotAnswer, Refused
 from tests.worlds.aws.rules import (
     answer,
@@ -218,4 +219,13 @@ def _reservation(reservation: Any, documents: list[Answer]) -> Answer:
     return {**owner, "Groups": [], "Instances": documents}
 
 
+def _tell_states(world: "World", call: Call, told: Answer) -> None:
+    """A launch whose token comes again is told with its instances' states as they are now, and else as it was."""
+    now = {one.id: instance_states.state_of(one) for one in instance_states.of(world, call.account, call.region)}
+    ended = {"Code": instance_states.CODES["terminated"], "Name": "terminated"}
+    for one in told["Instances"]:
+        one["State"] = now.get(one["InstanceId"], ended)
+
+
 instance_states.ENDED.append(_disassociate)
+tokens.AS_NOW["ec2:RunInstances"] = _tell_states
