@@ -14,7 +14,8 @@ from tasks.providers.aws import policies
 from tasks.providers.aws.session import Caller
 from tasks.telling import note
 
-_SIGNS: dict[str, str] = {"good": "yes", "bad": "**NO**", "unverified": "unverified"}
+SIGNS: dict[str, str] = {"good": "yes", "bad": "**NO**", "unverified": "unverified"}
+"""How the state of a finding is shown."""
 
 
 _HOW = """\
@@ -37,7 +38,7 @@ def show_invitation(account: AwsAccount, ours: Caller) -> None:
         "Version of the policies": str(policies.VERSION),
     }
     table = "| | |\n|---|---|\n" + "".join(f"| {name} | {text} |\n" for name, text in rows.items())
-    trust = _json(policies.trust_policy(ours.account_id, [account.external_id]))
+    trust = as_json(policies.trust_policy(ours.account_id, [account.external_id]))
     text = "\n".join(
         [
             f"# Connecting the AWS account {account.name}\n",
@@ -57,7 +58,7 @@ def _permissions(account: AwsAccount) -> Iterator[str]:
     )
     for feature, document in documents.items():
         price = "" if feature.is_needed else f"Leave it out, and: {feature.price}.\n\n"
-        yield f"\n## Permission policy: {feature.value}\n{price}{_json(document)}"
+        yield f"\n## Permission policy: {feature.value}\n{price}{as_json(document)}"
 
 
 @contextmanager
@@ -90,7 +91,7 @@ def _next(account: AwsAccount, arn: str) -> dict[str, object]:
 def show_health(account: AwsAccount) -> None:
     """Show how an account is: what was asked, what was found."""
     rows = "".join(
-        f"| {_cell(found.subject)} | {_SIGNS[found.state]} | {_cell(found.text)} |\n" for found in account.findings
+        f"| {cell(found.subject)} | {SIGNS[found.state]} | {cell(found.text)} |\n" for found in account.findings
     )
     text = f"Account {account.name} ({account.account_id}) is **{account.health.value}**"
     text += f": {account.reason}\n" if account.reason else "\n"
@@ -116,9 +117,8 @@ def show_rotation(account: AwsAccount, ours: Caller) -> None:
         if account.next_external_id
         else "The old external id is used no longer."
     )
-    text = (
-        f"Give `{account.role_arn}` this trust policy. {then}\n\n{_json(policies.trust_policy(ours.account_id, valid))}"
-    )
+    shown = as_json(policies.trust_policy(ours.account_id, valid))
+    text = f"Give `{account.role_arn}` this trust policy. {then}\n\n{shown}"
     create_markdown_artifact(text, key=f"rotation-{account.name}", description=f"Rotation of {account.name}")
     note(f"the trust policy that {account.role_arn} shall have now is in the artifact. {then}")
 
@@ -133,9 +133,11 @@ def take_back(account: AwsAccount) -> None:
                 client.delete_artifact(artifact.id)
 
 
-def _json(document: Mapping[str, object]) -> str:
+def as_json(document: Mapping[str, object]) -> str:
+    """Return a document as Markdown shows it, to be copied."""
     return f"```json\n{json.dumps(document, indent=2)}\n```"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """Return a text as it may stand in a table of Markdown."""
     return text.replace("|", "\\|").replace("\n", " ")

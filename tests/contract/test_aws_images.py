@@ -47,21 +47,21 @@ def told(*regions: str) -> dict[str, Finding]:
 
 def test_a_region_is_good_when_its_image_is_shared(aws: AwsWorld) -> None:
     """ACC-09: red, then green; and then it really can be launched."""
-    made = build(aws, "groundwork-1")
+    made = build(aws, "groundwork-1.0-x86_64")
     before = told()["image us-east-1"]
     assert before.state == "bad"
-    assert f"groundwork-1 ({made}) is not shared" in before.text
+    assert f"groundwork-1.0-x86_64 ({made}) is not shared" in before.text
     aws.client("ec2", INSTALLATION).modify_image_attribute(
         ImageId=made, LaunchPermission={"Add": [{"UserId": CUSTOMER}]}
     )
     after = told()["image us-east-1"]
-    assert (after.state, after.text) == ("good", f"groundwork-1 ({made}) may be launched")
+    assert (after.state, after.text) == ("good", f"groundwork-1.0-x86_64 ({made}) may be launched")
     assert launch(aws.client("ec2"), ImageId=made)
 
 
 def test_a_region_without_an_image_is_never_good(aws: AwsWorld) -> None:
     """ACC-09: an image is in one region only, whoever may launch it there."""
-    build(aws, "groundwork-1", share=True)
+    build(aws, "groundwork-1.0-x86_64", share=True)
     found = told("us-east-1", "us-west-2", "eu-central-1")
     assert {subject: one.state for subject, one in found.items()} == {
         "image us-east-1": "good",
@@ -73,8 +73,9 @@ def test_a_region_without_an_image_is_never_good(aws: AwsWorld) -> None:
 
 def test_a_foreign_image_of_our_name_is_none(aws: AwsWorld) -> None:
     """Anybody may call an image of theirs as ours, and share it: nodes would be started from it."""
-    build(aws, "groundwork-2", owner=STRANGER, share=True)
-    build(aws, "another-1", share=True)
+    build(aws, "groundwork-2.0-x86_64", owner=STRANGER, share=True)
+    build(aws, "another-1.0-x86_64", share=True)
+    build(aws, "groundwork-nodes", share=True)
     assert told()["image us-east-1"].state == "bad"
 
 
@@ -82,21 +83,21 @@ def test_an_image_that_is_being_made_is_none(aws: AwsWorld) -> None:
     """A launch from it is refused."""
     aws.speed(0)
     ec2: Any = aws.client("ec2", INSTALLATION)
-    ec2.copy_image(SourceImageId=image(ec2), SourceRegion="us-east-1", Name="groundwork-3")
+    ec2.copy_image(SourceImageId=image(ec2), SourceRegion="us-east-1", Name="groundwork-3.0-x86_64")
     assert "no image in this region" in told()["image us-east-1"].text
 
 
 def test_the_newest_is_named(aws: AwsWorld) -> None:
-    """Clusters are made from the newest one."""
-    build(aws, "groundwork-9", share=True)
-    newest = build(aws, "groundwork-10", share=True)
+    """Clusters are made from the newest one, whenever it was copied there."""
+    newest = build(aws, "groundwork-10.0-x86_64", share=True)
+    build(aws, "groundwork-9.0-x86_64", share=True)
     assert newest in told()["image us-east-1"].text
 
 
 @pytest.mark.parametrize("code", ["AuthFailure", "UnauthorizedOperation"])
 def test_a_region_that_cannot_be_asked_is_unverified(aws: AwsWorld, code: str) -> None:
     """ACC-18: EC2 answers AuthFailure in a region that the account has not enabled; that is not "no image"."""
-    build(aws, "groundwork-1", share=True)
+    build(aws, "groundwork-1.0-x86_64", share=True)
     aws.fault("error", "ec2:DescribeImages", principal=CUSTOMER, code=code, status=401, times=-1)
     assert told()["image us-east-1"].state == "unverified"
 

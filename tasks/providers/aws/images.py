@@ -1,26 +1,19 @@
 """Whether an account may launch an image of ours, region by region.
 
-An image of ours belongs to the account that the Prefect worker's identity is in, and its name begins with
-``groundwork-``. Whoever else chooses that name owns it in another account: names alone prove nothing.
+What is an image of ours says the catalogue. Whoever else chooses such a name owns it in another account: names alone
+prove nothing.
 """
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 from blocks.aws_account import Finding
 from blocks.errors import ProviderError
-from tasks.providers.aws.refusals import translated
+from tasks.providers.aws.image_catalogue import Image, known
 from tasks.providers.aws.session import AwsSession, identity
 
-if TYPE_CHECKING:
-    from mypy_boto3_ec2.type_defs import ImageTypeDef
-
-NAME_PREFIX = "groundwork-"
-"""How the names of our images begin."""
-
 REGIONS = ("us-east-1", "us-east-2", "us-west-1", "us-west-2")
-"""Regions that are always looked at."""
+"""Regions that are always looked at, and where images are shared when nobody says otherwise."""
 
 _AT_ONCE = 8
 
@@ -61,20 +54,10 @@ def _finding(session: AwsSession, home: AwsSession, owner: str, region: str) -> 
     return Finding(subject=subject, state="bad", text="no image in this region: build-image makes one")
 
 
-def _images(session: AwsSession, owner: str, region: str) -> "list[ImageTypeDef]":
-    """Return our images that this identity may launch."""
-    with translated(f"images in {region}"):
-        pages = (
-            session.client("ec2", region)
-            .get_paginator("describe_images")
-            .paginate(
-                Owners=[owner],
-                Filters=[{"Name": "name", "Values": [f"{NAME_PREFIX}*"]}, {"Name": "state", "Values": ["available"]}],
-            )
-        )
-        return [image for page in pages for image in page["Images"]]
+def _images(session: AwsSession, owner: str, region: str) -> list[Image]:
+    """Return our images that this identity may launch, newest first."""
+    return [image for image in known(session, owner, region) if image.state == "available"]
 
 
-def _newest(images: "list[ImageTypeDef]") -> str:
-    newest = max(images, key=lambda image: image.get("CreationDate", ""))
-    return f"{newest['Name']} ({newest['ImageId']})"
+def _newest(images: list[Image]) -> str:
+    return f"{images[0].name} ({images[0].image_id})"

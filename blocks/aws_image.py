@@ -1,0 +1,14 @@
+"""An image of ours for nodes in AWS: the shapes of what people type about it."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+GivenImageVersion = Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+(\.[0-9]+)?(-[a-z0-9.]+)?$", max_length=32)]
+"""The version of an image of ours as 2026.11 or 2026.12-trial. AWS takes 128 letters for an image's whole name."""
+
+ImageIdOrNone = Annotated[str, Field(pattern=r"^(ami-([0-9a-f]{8}|[0-9a-f]{17}))?$")]
+"""An image as ami-0123456789abcdef0; empty: the newest Amazon Linux."""
+
+SubnetId = Annotated[str, Field(pattern=r"^subnet-([0-9a-f]{8}|[0-9a-f]{17})$")]
+GroupId = Annotated[str, Field(pattern=r"^sg-([0-9a-f]{8}|[0-9a-f]{17})$")]
