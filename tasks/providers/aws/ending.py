@@ -1,0 +1,138 @@
+"""Ending, stopping and starting nodes. Each goes round by round: look, do what is left to do, until nothing is left.
+
+A round may be repeated at any time, so a crash between two of them, and a look that is late, cost a round and no more.
+"""
+
+from collections.abc import Callable, Collection, Iterable
+
+from blocks.errors import NotFound
+from tasks.providers.aws.cluster_things import remove_all
+from tasks.providers.aws.node_listing import Listed, listed
+from tasks.providers.aws.refusals import translated
+from tasks.providers.aws.standing import Standing
+from tasks.providers.aws.waiting import wait_for
+
+_ROUND_S = 3.0
+_CHANGED_WITHIN_S = 600.0
+_GONE_WITHIN_S = 1800.0
+
+
+def end_nodes(standing: Standing, node_ids: Collection[str]) -> None:
+    """Terminate nodes; returns when EC2 no longer tells of them as alive. New ones may be unknown to it for a while."""
+    if not node_ids:
+        return
+
+    def end() -> list[str]:
+        unknown = _terminated(standing, sorted(node_ids))
+        alive = [node.node_id for node in listed(standing) if node.is_alive and node.node_id in node_ids]
+        return sorted({*unknown, *alive})
+
+    wait_for(f"end of {_said(node_ids)}", end, _is_empty, limit_s=_CHANGED_WITHIN_S, first_s=0, every_s=_ROUND_S)
+
+
+def terminate(standing: Standing, is_meant: Callable[[Listed], bool]) -> None:
+    """Terminate the living nodes that are meant; returns when there are none. What is not there is passed over."""
+
+    def end() -> list[str]:
+        alive = [node.node_id for node in listed(standing) if node.is_alive and is_meant(node)]
+        _terminated(standing, alive)
+        return alive
+
+    _rounds(standing, "end of nodes", end)
+
+
+def stop(standing: Standing, is_kept: Callable[[Listed], bool]) -> None:
+    """Stop the nodes that are kept and terminate all others; returns when what is kept is stopped."""
+
+    def step() -> list[str]:
+        alive = [node for node in listed(standing) if node.is_alive]
+        leaving = [node.node_id for node in alive if not is_kept(node)]
+        _terminated(standing, leaving)
+        moving = [node for node in alive if is_kept(node) and node.state != "stopped"]
+        running = [node.node_id for node in moving if node.state == "running"]
+        if running:
+            with translated(f"stop of {standing.where}"):
+                standing.ec2.stop_instances(InstanceIds=running)
+        return [*leaving, *_ids(moving)]
+
+    _rounds(standing, "stop of nodes", step)
+
+
+def start(standing: Standing) -> None:
+    """Start the nodes that are stopped, or will be; returns when all that live run.
+
+    Raises:
+        NoCapacity: AWS has no room for them where they stand, and stopped nodes cannot stand elsewhere.
+    """
+
+    def step() -> list[str]:
+        alive = [node for node in listed(standing) if node.is_alive and node.state != "running"]
+        stopped = [node.node_id for node in alive if node.state == "stopped"]
+        if stopped:
+            with translated(f"start of {standing.where}"):
+                standing.ec2.start_instances(InstanceIds=stopped)
+        return _ids(alive)
+
+    _rounds(standing, "start of nodes", step)
+
+
+def release(standing: Standing) -> None:
+    """Remove nodes and all else that a cluster owns, until a look sees nothing, which is not the first one.
+
+    Raises:
+        TimedOut: With what is still there, and why.
+        GroundworkError: AWS does not tell, or does not let us: nothing is taken for gone.
+    """
+    looks: list[int] = []
+
+    def step() -> list[str]:
+        looks.append(0)
+        nodes = [node for node in listed(standing) if node.state != "terminated"]
+        _terminated(standing, [node.node_id for node in nodes if node.state != "shutting-down"])
+        if nodes:
+            return [f"{node.node_id} ({node.state})" for node in nodes]
+        held = remove_all(standing)
+        # What was made a moment ago may not be told of yet.
+        return held if held or len(looks) > 1 else ["nothing is seen yet"]
+
+    wait_for(f"end of {standing.where}", step, _is_empty, limit_s=_GONE_WITHIN_S, first_s=0, every_s=_ROUND_S)
+
+
+def _rounds(standing: Standing, what: str, step: Callable[[], list[str]]) -> None:
+    wait_for(f"{what} of {standing.where}", step, _is_empty, limit_s=_CHANGED_WITHIN_S, first_s=0, every_s=_ROUND_S)
+
+
+def _terminated(standing: Standing, node_ids: list[str]) -> list[str]:
+    """Terminate nodes; return those that EC2 does not know (yet). It refuses a call whole for one of them."""
+    try:
+        _terminate_all(standing, node_ids)
+    except NotFound:
+        return [node_id for node_id in node_ids if not _is_known(standing, node_id)]
+    return []
+
+
+def _is_known(standing: Standing, node_id: str) -> bool:
+    try:
+        _terminate_all(standing, [node_id])
+    except NotFound:
+        return False
+    return True
+
+
+def _terminate_all(standing: Standing, node_ids: list[str]) -> None:
+    if node_ids:
+        with translated(f"end of {_said(node_ids)}"):
+            standing.ec2.terminate_instances(InstanceIds=node_ids)
+
+
+def _ids(nodes: Iterable[Listed]) -> list[str]:
+    return [node.node_id for node in nodes]
+
+
+def _said(node_ids: Collection[str]) -> str:
+    first, *others = sorted(node_ids)
+    return f"{first} and {len(others)} more" if others else first
+
+
+def _is_empty(left: list[str]) -> bool:
+    return not left
