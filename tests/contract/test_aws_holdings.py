@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from blocks.errors import AccessDenied, CredentialsInvalid, GroundworkError
 from tasks.providers.aws.holdings import TAG, held
 from tasks.providers.aws.session import AwsSession, session_with
+from tests.world.aws.launches import launch
 from tests.worlds.aws.keys import root_key
 from tests.worlds.aws_world import CUSTOMER, INSTALLATION, AwsWorld
 
@@ -122,3 +123,18 @@ def test_who_may_not_ask(prefect_worker: AwsWorld, monkeypatch: pytest.MonkeyPat
     keys = AwsCredentials(aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=SecretStr(key["SecretAccessKey"]))
     with pytest.raises(AccessDenied, match="not allowed to do tag:GetResources"):
         held(session_with(keys), [])
+
+
+def test_what_is_gone_or_given_up_holds_nobody_back(prefect_worker: AwsWorld) -> None:
+    """ACC-22, CLN-11: for an hour EC2 tells of a node that is gone, and for 30 days KMS of a key that was given up."""
+    ec2, kms = prefect_worker.client("ec2"), prefect_worker.client("kms")
+    [node] = launch(ec2, TagSpecifications=tagged("instance", **{TAG: "home"}))
+    key = kms.create_key(Tags=[{"TagKey": TAG, "TagValue": "home"}])["KeyMetadata"]
+    prefect_worker.advance(60)
+    assert len(held(owner(), [])) == 2
+    ec2.terminate_instances(InstanceIds=[node["InstanceId"]])
+    kms.schedule_key_deletion(KeyId=key["KeyId"], PendingWindowInDays=30)
+    prefect_worker.advance(120)
+    index = prefect_worker.client("resourcegroupstaggingapi").get_resources()["ResourceTagMappingList"]
+    assert key["Arn"] in {told["ResourceARN"] for told in index}
+    assert held(owner(), []) == []

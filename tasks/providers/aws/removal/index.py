@@ -53,7 +53,7 @@ def told(area: Area) -> list[Thing]:
         wanted = [{"Key": TAG, "Values": [area.installation]}]
         asked = pages.paginate(TagFilters=wanted)  # type: ignore[arg-type] # as boto3 takes them
         arns = [found["ResourceARN"] for page in asked for found in page["ResourceTagMappingList"]]
-    found = [_thing(arn) for arn in arns if _is_whole(arn)]
+    found = [thing_of(arn) for arn in arns if _is_whole(arn)]
     return [thing for thing in found if _is_here(area, thing)]
 
 
@@ -95,7 +95,8 @@ def _is_here(area: Area, thing: Thing) -> bool:
     return thing.kind not in (Kind.PROFILE, Kind.ROLE) or thing.id == area.node_role
 
 
-def _thing(arn: str) -> Thing:
+def thing_of(arn: str) -> Thing:
+    """Return the thing that an ARN names, as far as an ARN tells."""
     _, _, service, _, _, name = arn.split(":", 5)
     word, _, rest = name.partition("/") if service != "s3" else ("", "", name)
     kind = _KINDS.get(f"{service}:{word}", Kind.OTHER)
