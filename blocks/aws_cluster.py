@@ -51,7 +51,7 @@ RegionOrNone = Annotated[str, Field(pattern=r"^([a-z]{2,4}(-[a-z]{2,10}){1,2}-[1
 """An AWS region as us-east-1; empty: the account's default region."""
 
 SshPublicKeys = Annotated[tuple[SshPublicKey, ...], Field(max_length=20)]
-Cidrs = Annotated[tuple[Cidr, ...], Field(max_length=50)]
+Cidrs = Annotated[tuple[Cidr, ...], Field(max_length=40)]
 
 AutoShutdown = Annotated[str, Field(pattern=r"^(never|[1-9][0-9]{0,5}(s|m|h))$")]
 """After how long without work a cluster goes, as 60m; or never."""
@@ -72,6 +72,17 @@ class Service(StrEnum):
     KAFKA = "kafka"
     ARROW_FLIGHT = "arrow-flight"
     SEARCH = "search"
+
+
+class Architecture(StrEnum):
+    """A processor of nodes."""
+
+    ANY = "any"
+    X86_64 = "x86_64"
+    ARM64 = "arm64"
+
+
+Services = Annotated[tuple[Service, ...], Field(max_length=len(Service))]
 
 
 class OnFailure(StrEnum):
@@ -115,7 +126,7 @@ class AwsClusterSpec(ClusterSpec):
     auto_shutdown: AutoShutdown = "never"
     ssh_public_keys: SshPublicKeys = ()
     allowed_addresses: Cidrs = ()
-    services: tuple[Service, ...] = (Service.UI,)
+    services: Services = (Service.UI,)
     zone: ZoneOrNone = ""
     vpc_id: VpcIdOrNone = ""
     subnet_id: SubnetIdOrNone = ""
@@ -146,6 +157,7 @@ class AwsGround(Ground):
     cluster's own folder on the file system, mounted as ``shared`` on every node.
     """
 
+    is_mounted_later: bool = True
     region: Region
     subnets: tuple[tuple[str, str], ...]
     security_groups: tuple[str, ...]

@@ -6,7 +6,8 @@ type, on demand and while it is pending or running (Amazon EC2 User Guide, "On-D
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -26,6 +27,9 @@ class Quota(StrEnum):
     G_VCPUS = "vCPUs of G and VT types"
     P_VCPUS = "vCPUs of P types"
     HPC_VCPUS = "vCPUs of HPC types"
+    SPOT_STANDARD_VCPUS = "spot vCPUs of standard types"
+    SPOT_G_VCPUS = "spot vCPUs of G and VT types"
+    SPOT_P_VCPUS = "spot vCPUs of P types"
     NETWORKS = "VPCs"
     ADDRESSES = "elastic IPs"
     FILE_SYSTEMS = "EFS file systems"
@@ -36,6 +40,9 @@ _CODES = {
     Quota.G_VCPUS: ("ec2", "L-DB2E81BA"),
     Quota.P_VCPUS: ("ec2", "L-417A185B"),
     Quota.HPC_VCPUS: ("ec2", "L-F7808C92"),
+    Quota.SPOT_STANDARD_VCPUS: ("ec2", "L-34B43A08"),
+    Quota.SPOT_G_VCPUS: ("ec2", "L-3819A6DF"),
+    Quota.SPOT_P_VCPUS: ("ec2", "L-7212CCBC"),
     Quota.NETWORKS: ("vpc", "L-F678F1CE"),
     Quota.ADDRESSES: ("ec2", "L-0263D0A3"),
     Quota.FILE_SYSTEMS: ("elasticfilesystem", "L-848C634D"),
@@ -48,7 +55,13 @@ _FAMILIES = {
 }
 """By the letters that a type's name begins with."""
 
+_AT_SPOT_PRICE = {
+    Quota.STANDARD_VCPUS: Quota.SPOT_STANDARD_VCPUS,
+    Quota.G_VCPUS: Quota.SPOT_G_VCPUS,
+    Quota.P_VCPUS: Quota.SPOT_P_VCPUS,
+}
 _MOST_TYPES = 100
+_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -59,10 +72,14 @@ class Use:
     ours: int = 0
 
 
-def quota_of(node_type: str) -> Quota | None:
-    """Return the quota that a node's type counts for; None for the few families that have one of their own."""
+def quota_of(node_type: str, *, spot: bool = False) -> Quota | None:
+    """Return the quota that a node's type counts for; None for the few families that have one of their own.
+
+    Nodes at the spot price have quotas of their own (Amazon EC2 User Guide, "Spot Instance quotas").
+    """
     family = re.match("[a-z]+", node_type)
-    return _FAMILIES.get(family[0]) if family else None
+    found = _FAMILIES.get(family[0]) if family else None
+    return _AT_SPOT_PRICE.get(found) if spot and found else found
 
 
 def findings(
@@ -86,6 +103,26 @@ def findings(
     return [_finding(session, region, quota, count, is_shared=True) for quota, count in need.items()]
 
 
+def room(session: AwsSession, region: str, need: Mapping[Quota, int], shared: Collection[Quota] = ()) -> list[Finding]:
+    """Say for each quota that is needed whether it has room, and else where to ask for more.
+
+    Args:
+        session: Our session in the account.
+        region: Which region's quotas.
+        need: How much more of each is needed.
+        shared: Those of them that are not needed again where something of ours is there already.
+
+    Raises:
+        CredentialsInvalid: AWS does not know us.
+    """
+
+    def ask(quota: Quota) -> Finding:
+        return _finding(session, region, quota, need[quota], is_shared=quota in shared)
+
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        return list(threads.map(ask, need))
+
+
 def check(session: AwsSession, region: str, need: Mapping[Quota, int]) -> None:
     """Refuse what would go over a quota, before anything is made. What cannot be asked refuses nothing.
 
@@ -98,7 +135,7 @@ def check(session: AwsSession, region: str, need: Mapping[Quota, int]) -> None:
         QuotaExceeded: With each quota that is too small: what is needed, what there is, where to ask for more.
         CredentialsInvalid: AWS does not know us.
     """
-    asked = [_finding(session, region, quota, count, is_shared=False) for quota, count in need.items()]
+    asked = room(session, region, need)
     short = [found.text for found in asked if found.state == "bad"]
     if short:
         raise QuotaExceeded("; ".join(short), where=f"quotas in {region}")
@@ -138,20 +175,23 @@ def _limit(session: AwsSession, region: str, quota: Quota) -> int:
 
 
 def _vcpus(quota: Quota) -> Callable[[AwsSession, str], Use]:
+    spot = quota in _AT_SPOT_PRICE.values()
+
     def use(session: AwsSession, region: str) -> Use:
-        types = Counter(node_type for node_type in _running(session, region) if quota_of(node_type) is quota)
+        running = _running(session, region, spot=spot)
+        types = Counter(node_type for node_type in running if quota_of(node_type, spot=spot) is quota)
         sizes = _sizes(session, region, sorted(types))
         return Use(sum(sizes[node_type] * count for node_type, count in types.items()))
 
     return use
 
 
-def _running(session: AwsSession, region: str) -> Iterator[str]:
+def _running(session: AwsSession, region: str, *, spot: bool) -> Iterator[str]:
     pages = session.client("ec2", region).get_paginator("describe_instances")
     states = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
     for page in pages.paginate(Filters=states):  # type: ignore[arg-type]
         for node in (node for reservation in page["Reservations"] for node in reservation["Instances"]):
-            if node.get("InstanceLifecycle") != "spot":
+            if (node.get("InstanceLifecycle") == "spot") is spot:
                 yield node["InstanceType"]
 
 
@@ -187,7 +227,7 @@ def _is_ours(tags: Iterable[Mapping[str, object]]) -> bool:
 
 
 _USES: dict[Quota, Callable[[AwsSession, str], Use]] = {
-    **{quota: _vcpus(quota) for quota in (Quota.STANDARD_VCPUS, Quota.G_VCPUS, Quota.P_VCPUS, Quota.HPC_VCPUS)},
+    **{quota: _vcpus(quota) for quota in (*_FAMILIES.values(), *_AT_SPOT_PRICE.values())},
     Quota.NETWORKS: _networks,
     Quota.ADDRESSES: _addresses,
     Quota.FILE_SYSTEMS: _file_systems,

@@ -26,11 +26,12 @@ from botocore.exceptions import (
     EndpointConnectionError,
     ProxyConnectionError,
 )
+from botocore.model import OperationModel
 from botocore.session import Session
 
 from blocks.aws_account import AwsAccount, require_lasting_keys
 from blocks.errors import WrongState
-from tasks.providers.aws.refusal_codes import ENDED_CODES, is_final
+from tasks.providers.aws.refusal_codes import ENDED_CODES, is_final, may_be_done
 from tasks.providers.aws.refusals import ENCODED, translated
 
 if TYPE_CHECKING:
@@ -61,10 +62,12 @@ _SETTINGS = Config(
 )
 _MOST_KNOCKS = 3
 _NOBODY_OPENS = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)
+_MADE_TWICE = frozenset({"AllocateAddress", "CreateInternetGateway", "CreateKey", "CreateVpc"})
+"""Operations that take no token and no name: made again, they make a second thing."""
 _LONG_AGO = datetime(1970, 1, 2, tzinfo=UTC)
 
 Service: TypeAlias = Literal[
-    "ec2", "efs", "iam", "kms", "resourcegroupstaggingapi", "s3", "service-quotas", "ssm", "sts"
+    "ec2", "efs", "iam", "kms", "pricing", "resourcegroupstaggingapi", "s3", "service-quotas", "ssm", "sts"
 ]
 
 
@@ -105,6 +108,8 @@ class AwsSession:
     def client(self, service: Literal["iam"], region: str = "") -> "IAMClient": ...
     @overload
     def client(self, service: Literal["kms"], region: str = "") -> "KMSClient": ...
+    @overload
+    def client(self, service: Literal["pricing"], region: str = "") -> Any: ...  # it has no types of its own here
     @overload
     def client(
         self, service: Literal["resourcegroupstaggingapi"], region: str = ""
@@ -179,7 +184,8 @@ class _Again:
 
     A call is made again once with renewed credentials when AWS says that they ended. What is final (no permission,
     no quota, no capacity) is never made again: botocore would, where AWS answers it with status 500. An address
-    where nobody opens is knocked at three times.
+    where nobody opens is knocked at three times. What would make a second thing is not made again when nobody knows
+    whether it was done: who asked for it has to look first.
     """
 
     def __init__(self, credentials: Credentials | None) -> None:
@@ -191,6 +197,7 @@ class _Again:
         attempts: int,
         caught_exception: Exception | None,
         request_dict: dict[str, Any],
+        operation: OperationModel,
         **_: object,
     ) -> float | bool | None:
         """Return seconds to wait before the call is made again, False for never, None where botocore shall decide."""
@@ -200,7 +207,10 @@ class _Again:
         code = error.get("Code", "")
         if code in ENDED_CODES:
             return 0 if self._renew(request_dict["context"]) else False
-        return False if is_final(code, error.get("Message") or "") else None
+        words = error.get("Message") or ""
+        if operation.name in _MADE_TWICE and (caught_exception is not None or may_be_done(code, words)):
+            return False
+        return False if is_final(code, words) else None
 
     def _renew(self, context: dict[str, Any]) -> bool:
         """Let the credentials be fetched anew for the next attempt; false where that was done, or cannot be."""
