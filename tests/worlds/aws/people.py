@@ -1,8 +1,13 @@
-"""Who is in the world from the start, beside the root user of each account: whom the Prefect worker runs as."""
+"""Who is in the world from the start, beside the root user of each account: whom the Prefect worker runs as.
+
+It may do what Groundwork's own policy for it says, and no more: so each of its calls, in every test, shows that this
+is enough.
+"""
 
 import json
 from typing import TYPE_CHECKING
 
+from tasks.providers.aws.policies.installation_policy import installation_policy
 from tests.worlds.aws.call import Principal
 from tests.worlds.aws.keys import Key
 from tests.worlds.aws.permissions import attached
@@ -18,12 +23,6 @@ CUSTOMER = "222222222222"
 WORKER = "prefect-worker"
 """The IAM user that the Prefect worker runs as: AWS lets no root user assume a role."""
 
-MAY = {
-    "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Action": ["sts:AssumeRole", "ec2:DescribeImages"], "Resource": "*"}],
-}
-"""All that Groundwork's own identity needs."""
-
 
 def worker_key() -> Key:
     """Return the access key of the Prefect worker's user."""
@@ -35,5 +34,5 @@ def settle(world: "World") -> None:
     """Let them live in a new world."""
     iam = attached.store(INSTALLATION)
     iam.create_user("aws", WORKER)
-    iam.put_user_policy(WORKER, "groundwork", json.dumps(MAY))
+    iam.put_user_policy(WORKER, "groundwork", json.dumps(installation_policy()))
     world.keys.add(worker_key())

@@ -38,6 +38,7 @@ THINGS = {
     "image": "arn:*:ec2:*::image/*",
     "snapshot": "arn:*:ec2:*::snapshot/*",
     "file-system": "arn:*:elasticfilesystem:*:{account_id}:file-system/*",
+    "role": "arn:*:iam::*:role/*",
     "node-role": f"arn:*:iam::{{account_id}}:role/{NODE_PREFIX}*",
     "node-profile": f"arn:*:iam::{{account_id}}:instance-profile/{NODE_PREFIX}*",
     "given-role": "arn:*:iam::{account_id}:role/{instance_profile}",
