@@ -73,7 +73,7 @@ def is_everyone(addresses: Iterable[str]) -> bool:
     blocks = [ipaddress.ip_network(address) for address in addresses]
     four = ipaddress.collapse_addresses(one for one in blocks if isinstance(one, ipaddress.IPv4Network))
     six = ipaddress.collapse_addresses(one for one in blocks if isinstance(one, ipaddress.IPv6Network))
-    return any(block.prefixlen == 0 for block in (*four, *six))
+    return 0 in {*(block.prefixlen for block in four), *(block.prefixlen for block in six)}
 
 
 def becomes_everyone(before: Iterable[str], added: Iterable[str]) -> bool:

@@ -76,7 +76,7 @@ Wish = Callable[[Sequence[Opening]], Iterable[Opening]]
 
 def settle(door: Door, wish: Wish) -> list[Opening]:
     """Bring a group to what is wished until a read shows that: EC2 may not tell a new rule at once."""
-    last = wait_for(
+    last = bring(door, wish) or wait_for(
         f"rules of {door.group_id}",
         lambda: bring(door, wish),
         lambda seen: seen is not None,
@@ -145,11 +145,13 @@ def _described(door: Door, opening: Opening) -> str:
 
 
 def _permission(door: Door, opening: Opening) -> "IpPermissionTypeDef":
-    described = {"Description": _described(door, opening)}
-    ports: IpPermissionTypeDef = {"IpProtocol": "tcp", "FromPort": opening.port, "ToPort": opening.port}
+    described = _described(door, opening)
+    told: IpPermissionTypeDef = {"IpProtocol": "tcp", "FromPort": opening.port, "ToPort": opening.port}
     if ":" in opening.address:
-        return {**ports, "Ipv6Ranges": [{"CidrIpv6": opening.address, **described}]}
-    return {**ports, "IpRanges": [{"CidrIp": opening.address, **described}]}
+        told["Ipv6Ranges"] = [{"CidrIpv6": opening.address, "Description": described}]
+    else:
+        told["IpRanges"] = [{"CidrIp": opening.address, "Description": described}]
+    return told
 
 
 def _authorize(door: Door, missing: Sequence[Opening]) -> None:
