@@ -126,3 +126,8 @@ def meaning_of(code: str, words: str = "", status: int = 400) -> Meaning:
 def is_final(code: str, words: str) -> bool:
     """Tell whether a refusal stands however often the call is repeated: no credentials, permission, quota or room."""
     return bool(code) and issubclass(meaning_of(code, words).kind, _FINAL)
+
+
+def may_be_done(code: str, words: str) -> bool:
+    """Tell whether a call that was answered so may have been done: AWS failed by itself, nobody knows where."""
+    return bool(code) and issubclass(meaning_of(code, words).kind, errors.PlaceFailed)

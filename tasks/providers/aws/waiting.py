@@ -45,6 +45,7 @@ def wait_for(
     """
     end = time.monotonic() + limit_s
     told: object = "nothing"
+    failure: Exception | None = None
     pause, busy = first_s, every_s
     while True:
         _wait_somewhat(min(pause, max(0.0, end - time.monotonic())))
@@ -53,19 +54,19 @@ def wait_for(
             with translated(what):
                 answer = ask()
         except _PASSED_OVER as error:
-            told = error
+            told = failure = error
             busy = min(max(busy, 0.5) * 2, max(_LONGEST_BACKOFF_S, every_s))
             pause = busy
         else:
             if is_done(answer):
                 return answer
-            told, pause, busy = answer, every_s, every_s
+            told, failure, pause, busy = answer, None, every_s, every_s
         if is_last:
             raise TimedOut(
                 f"not there after {limit_s:g} s; last seen: {_short(told)}",
                 where=what,
                 advice="Run it again: it goes on where this one ended.",
-            )
+            ) from failure
 
 
 def _wait_somewhat(seconds: float) -> None:

@@ -24,6 +24,7 @@ __all__ = [
     "Policy",
     "needs",
     "node_policy",
+    "partition_of",
     "permission_policies",
     "permission_policy",
     "text_of",
@@ -216,9 +217,10 @@ def _example_arn(pattern: str, region: str, values: Mapping[str, str]) -> str:
     arn, _, service, place, account, name = pattern.split(":", 5)
     account = account.replace("*", values["account_id"]).replace("*", "000000000000")
     return ":".join(
-        [arn, _partition(region), service, region if place else "", account, name.replace("*", "groundwork")]
+        [arn, partition_of(region), service, region if place else "", account, name.replace("*", "groundwork")]
     )
 
 
-def _partition(region: str) -> str:
+def partition_of(region: str) -> str:
+    """Return the AWS partition of a region, as ARNs begin with it."""
     return {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(region.rsplit("-", 2)[0], "aws")

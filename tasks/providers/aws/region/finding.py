@@ -56,7 +56,8 @@ def subnets_by_part(session: AwsSession, region: str, owner: Owner, vpc_id: str,
 
 def _networks(session: AwsSession, region: str, owner: Owner) -> "list[VpcTypeDef]":
     pages = session.client("ec2", region).get_paginator("describe_vpcs")
-    return pages.paginate(Filters=owner.filters(parts.NETWORK)).build_full_result()["Vpcs"]
+    found: list[VpcTypeDef] = pages.paginate(Filters=owner.filters(parts.NETWORK)).build_full_result()["Vpcs"]
+    return found
 
 
 def _around(session: AwsSession, region: str, owner: Owner, vpc: "VpcTypeDef") -> RegionGround | None:
