@@ -121,7 +121,7 @@ def test_nodes_may_use_their_own_part_only(prefect_worker: AwsWorld, ground: Reg
     assert held["RoleName"] == ground.instance_profile
     role = iam.get_role(RoleName=held["RoleName"])["Role"]
     assert role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {"Service": "ec2.amazonaws.com"}
-    assert told(role["Tags"])[TAG] == "home"
+    assert told(role["Tags"])[TAG] == "lab"
 
     def may(action: str, resource: str) -> bool:
         asked = iam.simulate_principal_policy(
@@ -133,8 +133,8 @@ def test_nodes_may_use_their_own_part_only(prefect_worker: AwsWorld, ground: Reg
     assert may("s3:PutObject", f"arn:aws:s3:::{ground.bucket}/clusters/one/result")
     assert not may("s3:PutObject", f"arn:aws:s3:::{ground.bucket}/states/one")
     assert not may("s3:GetObject", "arn:aws:s3:::groundwork-away-222222222222-us-east-1/clusters/one")
-    assert may("ssm:GetParameter", f"{parameters}/home/nodes/one")
-    assert not may("ssm:GetParameter", f"{parameters}/home/clusters/one/key")
+    assert may("ssm:GetParameter", f"{parameters}/lab/nodes/one")
+    assert not may("ssm:GetParameter", f"{parameters}/lab/clusters/one/key")
     assert not may("ec2:TerminateInstances", "*")
 
 
@@ -142,7 +142,7 @@ def test_everything_bears_our_tags_from_its_first_moment(prefect_worker: AwsWorl
     """CLU-38: what has no tag would be billed and never found; no call adds tags later but the bucket's."""
     tagged = Standing(prefect_worker).tagged()
     assert sorted(tags[PART_TAG] for tags in tagged.values()) == PARTS
-    assert {tags[TAG] for tags in tagged.values()} == {"home"}
+    assert {tags[TAG] for tags in tagged.values()} == {"lab"}
     assert all(tags["Name"].startswith("groundwork-") for tags in tagged.values())
     later = {call["operation"] for call in prefect_worker.calls() if "Tag" in call["operation"]}
     assert later == {"TagRole", "PutBucketTagging"}  # TagRole: of the role that we come as
@@ -202,7 +202,7 @@ def test_half_a_ground_is_none(prefect_worker: AwsWorld, place: Site, ground: Re
         (partial(kms.disable_key, KeyId=ground.key_arn), partial(kms.enable_key, KeyId=ground.key_arn)),
     ]
     for thing in (ground.vpc_id, ground.public_subnets[1][1], ground.files_group_id):
-        tag = {"Key": TAG, "Value": "home"}
+        tag = {"Key": TAG, "Value": "lab"}
         breaks_and_repairs.append(
             (
                 partial(ec2.delete_tags, Resources=[thing], Tags=[tag]),
@@ -256,8 +256,8 @@ def test_a_nat_gateway_that_fails_is_told_and_made_again(prefect_worker: AwsWorl
 
 def test_a_bucket_of_somebody_else(prefect_worker: AwsWorld, place: Site) -> None:
     """NET-13: the whole world shares one space of names; a stranger's bucket would get our states."""
-    prefect_worker.client("s3", "333333333333").create_bucket(Bucket="groundwork-home-222222222222-us-east-1")
-    with pytest.raises(NameTaken, match="bucket groundwork-home-222222222222-us-east-1"):
+    prefect_worker.client("s3", "333333333333").create_bucket(Bucket="groundwork-lab-222222222222-us-east-1")
+    with pytest.raises(NameTaken, match="bucket groundwork-lab-222222222222-us-east-1"):
         lay(place)
 
 

@@ -13,14 +13,14 @@ from tasks.providers.aws.session import assumed
 from tests.contract.least_rights import EXTERNAL_ID, role
 from tests.worlds.aws_world import CUSTOMER, AwsWorld
 
-OWNER = Owner("home")
+OWNER = Owner("lab")
 REGION = "us-east-1"
 NEEDED = (Feature.CLUSTERS, Feature.NETWORKS, Feature.EFS)
 
 
 def site(aws: AwsWorld, region: str = REGION) -> Site:
     """A region of the customer's account, as our role comes into it with the rights that it asks for, and no more."""
-    documents = policies.permission_policies(Variant.AUTOMATED, NEEDED, account_id=CUSTOMER, installation="home")
+    documents = policies.permission_policies(Variant.AUTOMATED, NEEDED, account_id=CUSTOMER, installation="lab")
     arn = role("groundwork-access", documents)
     return Site(assumed(arn, EXTERNAL_ID, region), region, OWNER, CUSTOMER, "first", pace=0.05)
 
