@@ -8,6 +8,7 @@ class Ground(BaseModel):
 
     Paths are paths on the nodes. ``says`` is one line for people on how the place was chosen. ``is_here`` tells that
     the nodes belong to whoever owns the files of this machine: only then may a job's source be one of them.
+    ``is_mounted_later`` tells that each node mounts the shared folder by itself, maybe after it lets us in.
     ``jump_host`` is the name of the SSH jump host's block through which we reach the nodes; empty: straight.
     """
 
@@ -19,5 +20,6 @@ class Ground(BaseModel):
     mpiexec: str
     peer_port: int = 22
     is_here: bool = False
+    is_mounted_later: bool = False
     says: str = ""
     jump_host: str = ""

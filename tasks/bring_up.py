@@ -5,21 +5,23 @@ from concurrent.futures import ThreadPoolExecutor
 from blocks.cluster import Cluster, Node
 from blocks.cluster_key import ClusterKey
 from blocks.errors import NodeDown
-from tasks import bootstrap
+from tasks import bootstrap, shared_folder
 from tasks.providers.base import Provider
 from tasks.ssh import Sessions
 
 
 def entered_nodes(provider: Provider, cluster: Cluster, sessions: Sessions) -> list[Node]:
-    """Log in to all nodes a cluster has, side by side, and return them with their slots.
+    """Log in to all nodes a cluster has, side by side, and return them with their slots, the shared folder at hand.
 
     Raises:
+        TimedOut: With the names of the nodes that do not have the shared folder, and what they say.
         NodeDown: With the names of the nodes that are down.
         NodeUnreachable: With the names of the nodes that do not let us in.
         HostKeyChanged: A node shows another key than the one made for it.
     """
     nodes = nodes_all_up(provider, cluster)
     open_sessions = sessions.to_all(nodes)
+    shared_folder.wait_until_shared(cluster.require_ground(), open_sessions)
     if cluster.spec.slots_per_node:
         return [node.model_copy(update={"slots": cluster.spec.slots_per_node}) for node in nodes]
     python = cluster.require_ground().python

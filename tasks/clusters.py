@@ -4,10 +4,9 @@ from datetime import UTC, datetime
 
 from blocks.aws_cluster import AwsClusterSpec
 from blocks.cluster import Cluster, State
-from blocks.cluster_key import ClusterKey
 from blocks.cluster_spec import ClusterSpec, LocalClusterSpec
 from blocks.errors import WrongState
-from tasks import bring_up, keys, records, verification
+from tasks import bring_up, cluster_keys, records, verification
 from tasks.entry import leave, sessions_to
 from tasks.providers.accounts import provider_for
 from tasks.steps import step
@@ -45,7 +44,7 @@ def read_again(cluster: Cluster, *allowed: State) -> Cluster:
 def prepare_ground(cluster: Cluster) -> Cluster:
     """Make what all nodes share, and the key that opens them."""
     cluster = records.change(cluster, State.PROVISIONING)
-    _key(cluster)
+    cluster_keys.ensure(cluster)
     ground = provider_for(cluster.spec.account).prepare(cluster)
     note(ground.says)
     return records.change(cluster, State.PROVISIONING, ground=ground)
@@ -57,7 +56,7 @@ def launch_nodes(cluster: Cluster) -> None:
     wanted = range(1, cluster.spec.node_count + 1)
     provider = provider_for(cluster.spec.account)
     with records.changing_account(cluster.spec.account):
-        provider.launch(cluster, cluster.require_ground(), wanted, public_key=_key(cluster).public_key)
+        provider.launch(cluster, cluster.require_ground(), wanted, public_key=cluster_keys.ensure(cluster).public_key)
 
 
 @step("enter the nodes of {cluster.name}")
@@ -71,7 +70,7 @@ def enter_nodes(cluster: Cluster, state: State) -> Cluster:
 @step("furnish {cluster.name} for MPI")
 def furnish_nodes(cluster: Cluster) -> None:
     """Put keys, scripts and hostfiles onto the shared folder."""
-    bring_up.furnish(cluster, _key(cluster), sessions_to(cluster))
+    bring_up.furnish(cluster, cluster_keys.ensure(cluster), sessions_to(cluster))
 
 
 @step("verify {cluster.name} over every slot")
@@ -141,15 +140,7 @@ def release(cluster: Cluster) -> Cluster:
 
 @step("forget {cluster.name}")
 def forget(cluster: Cluster) -> None:
-    """Remove the record when nothing is left that it could point to."""
+    """Remove the key, and the record when nothing is left that it could point to."""
+    cluster_keys.destroy(cluster)
     records.change(cluster, State.DELETED)
     records.forget(cluster)
-
-
-def _key(cluster: Cluster) -> ClusterKey:
-    key = records.key_of(cluster)
-    if key is None:
-        private_key, public_key = keys.key_pair()
-        key = ClusterKey(cluster_uuid=cluster.uuid, public_key=public_key, private_key=private_key)
-        records.keep_key(cluster, key)
-    return key

@@ -6,10 +6,12 @@ from contextlib import contextmanager
 
 from blocks.cluster import Cluster
 from blocks.errors import NotFound
-from tasks import records
+from blocks.jump_host import JumpHost
+from tasks import cluster_keys, documents
 from tasks.bootstrap import Furniture, ensure_scripts
 from tasks.runner import Runner
 from tasks.ssh import Login, Sessions
+from tasks.ssh_jump import Jump
 
 _open: dict[str, Sessions] = {}
 _runners: dict[str, Runner] = {}
@@ -36,19 +38,25 @@ def leave(cluster: Cluster) -> None:
 
 
 def sessions_to(cluster: Cluster) -> Sessions:
-    """Return this process's sessions to a cluster.
+    """Return this process's sessions to a cluster, through the jump host that its ground names.
 
     Raises:
-        NotFound: The cluster has no key: it was never provisioned.
+        NotFound: The cluster has no key: it was never provisioned. Or the jump host's block is gone.
     """
     with _opening:
         if cluster.uuid not in _open:
-            key = records.key_of(cluster)
-            if key is None:
-                raise NotFound("it has no key", where=f"cluster {cluster.name}", advice="Create it again.")
-            login = Login(cluster.require_ground().user, key.private_key.get_secret_value())
-            _open[cluster.uuid] = Sessions(login)
+            ground = cluster.require_ground()
+            private_key = cluster_keys.read(cluster).private_key.get_secret_value()
+            jump = _jump(ground.jump_host) if ground.jump_host else None
+            _open[cluster.uuid] = Sessions(Login(ground.user, private_key, jump))
         return _open[cluster.uuid]
+
+
+def _jump(name: str) -> Jump:
+    host = documents.load(JumpHost, name)
+    if host is None:
+        raise NotFound("there is no such jump host", where=f"jump_host {name}", advice="Make its block again.")
+    return Jump(host)
 
 
 def runner_to(cluster: Cluster) -> Runner:

@@ -11,7 +11,6 @@ from prefect.settings import PREFECT_UI_URL
 
 from blocks.aws_cluster import AwsClusterSpec
 from blocks.cluster import Cluster, State, is_legal
-from blocks.cluster_key import ClusterKey
 from blocks.cluster_spec import ClusterSpec, LocalClusterSpec
 from blocks.errors import NameTaken, NotFound, WrongState
 from tasks import documents
@@ -124,20 +123,8 @@ def _tell(cluster: Cluster) -> None:
 
 
 def forget(cluster: Cluster) -> None:
-    """Remove a cluster's record and key. Removing what is gone does nothing."""
-    for kind in (ClusterKey, Cluster):
-        documents.remove(kind, cluster.name)
-
-
-def key_of(cluster: Cluster) -> ClusterKey | None:
-    """Return a cluster's key pair, or None where it has none yet (one of an earlier namesake does not count)."""
-    key = documents.load(ClusterKey, cluster.name)
-    return key if key is not None and key.cluster_uuid == cluster.uuid else None
-
-
-def keep_key(cluster: Cluster, key: ClusterKey) -> None:
-    """Keep a cluster's key pair under the cluster's name."""
-    key.save(cluster.name, overwrite=True)
+    """Remove a cluster's record. Removing what is gone does nothing."""
+    documents.remove(Cluster, cluster.name)
 
 
 def link_to(cluster: Cluster) -> str:

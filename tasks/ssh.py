@@ -1,12 +1,5 @@
-"""SSH sessions to nodes: opened side by side, kept and used again, host keys strict.
+"""SSH sessions to nodes: opened side by side, kept and used again, host keys strict."""
 
-A dead peer is noticed after about ten seconds: paramiko's keepalive alone does not notice a cut link
-(35 s and still "active"), ``TCP_USER_TIMEOUT`` with TCP keepalive does (9.4 to 11.7 s, measured).
-"""
-
-import base64
-import io
-import logging
 import shlex
 import socket
 import threading
@@ -20,21 +13,20 @@ from typing import Self
 import paramiko
 
 from blocks.cluster import Node
-from blocks.errors import CommandFailed, HostKeyChanged, NodeUnreachable, TimedOut
-
-# paramiko prints tracebacks of its reader threads; what matters of them reaches us as exceptions.
-logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+from blocks.errors import CommandFailed, NodeUnreachable, TimedOut
+from tasks.ssh_connect import connected, logged_in
+from tasks.ssh_jump import Jump, Link
 
 _AT_ONCE = 32
-_DEAD_AFTER_MS = 10_000
 
 
 @dataclass(frozen=True)
 class Login:
-    """How to enter nodes: the user and the private key in OpenSSH's text form (kept out of ``repr``)."""
+    """How to enter nodes: the user, the private key in OpenSSH's text form (kept out of ``repr``), the way there."""
 
     user: str
     private_key: str = field(repr=False)
+    jump: Jump | None = None
 
 
 @dataclass(frozen=True)
@@ -241,63 +233,29 @@ def _read_stderr(channel: paramiko.Channel, into: bytearray) -> None:
 
 
 def connect(node: Node, login: Login, *, timeout_s: float = 10) -> Session:
-    """Open a session to a node that must show the host key made for it. No agent, no other key, no forwarding.
+    """Open a session to a node that must show the host key made for it, through the login's jump host if it has one.
 
     Raises:
-        HostKeyChanged: It shows another key; nothing was sent.
-        NodeUnreachable: Nobody answers, or the login is refused.
+        HostKeyChanged: It shows another key, or the jump host does; nothing was sent.
+        NodeUnreachable: Nobody answers, or the login is refused; with which of the two it was.
     """
-    try:
-        sock = socket.create_connection((node.ssh_host, node.ssh_port), timeout=timeout_s)
-    except OSError as error:
-        raise _unreachable(node, error) from error
-    _notice_death(sock)
-    transport: paramiko.Transport | None = None
-    try:
-        transport = paramiko.Transport(sock)
-        transport.daemon = True
-        transport.banner_timeout = transport.auth_timeout = max(timeout_s, 60)
-        transport.start_client(timeout=max(timeout_s, 30))
-        _require_key(node, transport.get_remote_server_key())
-        transport.auth_publickey(login.user, paramiko.Ed25519Key.from_private_key(io.StringIO(login.private_key)))
-    except HostKeyChanged:
-        _close(transport, sock)
-        raise
-    except (paramiko.SSHException, OSError, EOFError) as error:
-        _close(transport, sock)
-        raise _unreachable(node, error) from error
+    name, jump = node.name, login.jump
+    if jump is None:
+        link = None
+        sock: Link | socket.socket = connected(node.ssh_host, node.ssh_port, name=name, timeout_s=timeout_s)
+    else:
+        sock = link = jump.link_to(node.ssh_host, node.ssh_port, name=name, timeout_s=timeout_s)
+    transport = logged_in(
+        sock,
+        name=name,
+        host_key=node.host_key,
+        user=login.user,
+        private_key=login.private_key,
+        timeout_s=timeout_s,
+    )
+    if link is not None:
+        link.watch(transport)
     return Session(node, transport)
-
-
-def _close(transport: paramiko.Transport | None, sock: socket.socket) -> None:
-    if transport is not None:
-        transport.close()
-    sock.close()
-
-
-def _unreachable(node: Node, error: BaseException) -> NodeUnreachable:
-    what = str(error) or type(error).__name__
-    return NodeUnreachable(f"no SSH login ({what})", where=node.name, advice="Is the node up? Run verify-cluster.")
-
-
-def _require_key(node: Node, shown: paramiko.PKey) -> None:
-    kind, _, key = node.host_key.partition(" ")
-    if shown.get_name() != kind or shown.asbytes() != base64.b64decode(key.split(" ", 1)[0]):
-        raise HostKeyChanged(
-            f"shows another host key than the one made for it ({shown.fingerprint})",
-            where=node.name,
-            advice="Somebody else may answer at its address; nothing was sent.",
-        )
-
-
-def _notice_death(sock: socket.socket) -> None:
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (
-        ("TCP_USER_TIMEOUT", _DEAD_AFTER_MS), ("TCP_KEEPIDLE", 2), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 3),
-    ):  # fmt: skip
-        if hasattr(socket, name):
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def wait_for_login(node: Node, login: Login, *, timeout_s: float) -> Session:
@@ -320,7 +278,10 @@ def wait_for_login(node: Node, login: Login, *, timeout_s: float) -> Session:
 
 
 class Sessions:
-    """The open sessions to a cluster's nodes: one each, opened when first asked for, closed together."""
+    """The open sessions to a cluster's nodes: one each, opened when first asked for, closed together.
+
+    The login's jump host is theirs too: it is closed with them.
+    """
 
     def __init__(self, login: Login, *, timeout_s: float = 30) -> None:
         self._login = login
@@ -359,11 +320,13 @@ class Sessions:
         return [attempt.result() for attempt in tries]
 
     def close(self) -> None:
-        """Close all sessions."""
+        """Close all sessions, and the way through the jump host."""
         with self._lock:
             sessions, self._open = list(self._open.values()), {}
         for session in sessions:
             session.close()
+        if self._login.jump is not None:
+            self._login.jump.close()
 
     def __enter__(self) -> Self:
         """Return itself."""

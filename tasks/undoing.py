@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from blocks.cluster import Cluster, State
 from blocks.errors import GroundworkError
-from tasks import records
+from tasks import cluster_keys, records
 from tasks.entry import leave
 from tasks.providers.accounts import provider_for
 from tasks.telling import note
@@ -26,6 +26,7 @@ def undoing(cluster: Cluster) -> Iterator[None]:
             note("undoing what was made")
             leave(cluster)
             provider_for(cluster.spec.account).release(cluster)
+            cluster_keys.destroy(cluster)
         records.change(records.read(cluster.name), State.FAILED, reason)
         raise
 

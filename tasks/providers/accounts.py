@@ -6,7 +6,8 @@ from prefect.blocks.core import Block
 
 from blocks.errors import BadInput
 from blocks.local_machine import LocalMachine
-from tasks.providers.base import Provider
+from tasks.providers.base import KeyStore, Provider
+from tasks.providers.local.key_store import LocalKeyStore
 from tasks.providers.local.provider import LocalProvider
 
 THIS_MACHINE = "this-machine"
@@ -27,6 +28,30 @@ def provider_for(account: str) -> Provider:
     except ValueError as error:
         raise BadInput(f"there is no account {account}", where="account", advice="Run `make deploy`.") from error
     return LocalProvider(machine.hosts)  # type: ignore[union-attr]
+
+
+@cache
+def key_store_for(account: str) -> KeyStore:
+    """Return where an account keeps the key pairs of its clusters. Asked once in a process.
+
+    Raises:
+        NotFound: There is no such account.
+        WrongState: It is not connected.
+    """
+    kind, _, name = account.partition("/")
+    if kind == LocalMachine.get_block_type_slug():
+        return LocalKeyStore()
+    # Local clusters need none of AWS's clients, which take a while to import.
+    from blocks.aws_account import Variant
+    from tasks import aws_account_records
+    from tasks.installation import installation
+    from tasks.providers.aws.key_store import AWS_KEY, AwsKeyStore
+    from tasks.providers.aws.session import session_of
+
+    found, ours = aws_account_records.read(name), installation()
+    # A restricted account lets us make no key of our own: there AWS's is used.
+    key = f"alias/groundwork-{ours}" if found.variant is Variant.AUTOMATED else AWS_KEY
+    return AwsKeyStore(session_of(found), ours, key=key)
 
 
 def account_of(block: Block | None) -> str:

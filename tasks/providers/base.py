@@ -12,6 +12,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 from blocks.cluster import Cluster, Node
+from blocks.cluster_key import ClusterKey
 from blocks.cluster_spec import ClusterSpec
 from blocks.ground import Ground
 
@@ -59,6 +60,25 @@ class Provider(Protocol):
 
     def release(self, cluster: Cluster) -> None:
         """Remove everything the cluster owns, nodes included, to zero. Releasing what is gone does nothing."""
+        ...
+
+
+class KeyStore(Protocol):
+    """Where an account keeps the key pairs of its clusters: encrypted, each as long as its cluster lives.
+
+    Nothing of ours but the store holds a key in clear, and no name that a key had is given to another cluster's.
+    """
+
+    def ensure(self, cluster: Cluster) -> ClusterKey:
+        """Return a cluster's key pair; made, and kept before it is returned, where there is none."""
+        ...
+
+    def find(self, cluster: Cluster) -> ClusterKey | None:
+        """Return a cluster's key pair, or None where it has none."""
+        ...
+
+    def destroy(self, cluster: Cluster) -> None:
+        """Remove a cluster's key pair for good. Removing what is gone does nothing."""
         ...
 
 

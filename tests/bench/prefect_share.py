@@ -11,7 +11,7 @@ from blocks.cluster import Cluster
 from flows.cluster_life import delete_cluster
 from flows.jobs import run_job
 from flows.local_clusters import create_local_cluster
-from tasks import mpi, records
+from tasks import cluster_keys, mpi, records
 from tasks.runner import Launch, Runner
 from tasks.ssh import Login, Sessions
 from tests.bench.launching import PROGRAM, NoLog
@@ -37,7 +37,7 @@ def measure(nodes: int, rounds: int) -> Row:
             create_local_cluster(name="bench", node_count=nodes, slots_per_node=1)
             cluster = records.read("bench")
             whole = {"source": git.url("ada/bench"), "command": "where.py", "cluster": cluster}
-            key = records.key_of(cluster)
+            key = cluster_keys.find(cluster)
             assert key is not None
             login = Login(cluster.require_ground().user, key.private_key.get_secret_value())
             with Sessions(login) as sessions, Runner(sessions.to(cluster.head), cluster) as runner:

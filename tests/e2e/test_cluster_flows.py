@@ -16,7 +16,7 @@ from blocks.cluster import Cluster, State
 from blocks.errors import GroundworkError, NameTaken, NodeUnreachable
 from flows.cluster_life import delete_cluster, start_cluster, verify_cluster
 from flows.local_clusters import create_local_cluster
-from tasks import records
+from tasks import cluster_keys, records
 from tasks.home import home
 from tasks.providers.local.faults import LocalFaults
 from tasks.providers.local.provider import LocalProvider
@@ -60,7 +60,7 @@ def processes_of(cluster: Cluster) -> list[str]:
 
 def require_nothing_left(cluster: Cluster) -> None:
     assert records.find(cluster.name) is None
-    assert records.key_of(cluster) is None
+    assert cluster_keys.find(cluster) is None
     assert not (home() / "clusters" / cluster.uuid).exists()
     assert processes_of(cluster) == []
 
@@ -117,7 +117,7 @@ def test_a_clusters_key_goes_with_it(house: PrefectServer) -> None:
 
 
 def private_key(cluster: Cluster) -> str:
-    key = records.key_of(cluster)
+    key = cluster_keys.find(cluster)
     assert key is not None
     return key.private_key.get_secret_value()
 

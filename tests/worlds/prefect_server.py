@@ -24,6 +24,7 @@ from prefect.logging.handlers import APILogWorker
 from blocks.cluster import Cluster
 from blocks.cluster_key import ClusterKey
 from blocks.git_credentials import GitCredentials
+from blocks.jump_host import JumpHost
 from blocks.local_machine import LocalMachine
 from blocks.logos import logo
 from deployments.detached import Detached
@@ -161,7 +162,7 @@ def living_in(server: PrefectServer) -> Iterator[None]:
     before, mask = dict(os.environ), os.umask(0o077)
     os.environ.update(client_environment(server.house))
     refresh_global_settings_context()
-    for noun in (Cluster, ClusterKey, GitCredentials, LocalMachine):
+    for noun in (Cluster, ClusterKey, GitCredentials, JumpHost, LocalMachine):
         # Chosen when they were imported, before the house had an address.
         noun._logo_url = logo(noun.get_block_type_slug())
     try:
