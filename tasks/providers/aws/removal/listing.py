@@ -57,18 +57,17 @@ def _is_held(thing: Thing, holder: Thing) -> bool:
 
 
 def look(area: Area, kinds: Collection[Kind] = frozenset(Kind)) -> Sight:
-    """Return what the services tell of some kinds; the network is always told whole.
+    """Return what the services tell of some kinds; in a look at all of them nothing that is in the way is missed.
 
     Raises:
         CredentialsInvalid, AccessDenied: Nothing was seen. An empty sight is AWS's own word.
     """
     found: list[Thing] = []
     wanted = frozenset(kinds)
-    files = stores.files(area) if wanted & (_FILES | network.KINDS) else []
-    if wanted & (_FILES | network.KINDS):
-        foreign = [thing.id for thing in files if thing.standing != "ours"]
-        found += [thing for thing in files if thing.standing != "foreign"]
-        found += network.seen(area, foreign)
+    files = stores.files(area) if wanted & (_FILES | {Kind.NETWORK}) else []
+    found += [thing for thing in files if thing.standing != "foreign"]
+    if wanted & network.KINDS:
+        found += network.seen(area, wanted, [thing.id for thing in files if thing.standing != "ours"])
     for some, ask in _LISTS:
         found += ask(area) if wanted & some else []
     return Sight(tuple(found))

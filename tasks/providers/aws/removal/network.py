@@ -168,18 +168,20 @@ _BY_TAG = (Kind.NODE, Kind.VOLUME)
 KINDS = frozenset(LOOKS)
 
 
-def seen(area: Area, foreign_files: Collection[str] = ()) -> list[Thing]:
+def seen(area: Area, kinds: Collection[Kind], foreign_files: Collection[str] = ()) -> list[Thing]:
     """Return what EC2 tells: ours, what is called as ours, and what is foreign and holds something of ours.
 
     Args:
         area: Where.
+        kinds: What is asked for; interfaces are where networks are.
         foreign_files: Ids of file systems that are not ours: a mount target of theirs in our network is foreign.
 
     Raises:
         CredentialsInvalid, AccessDenied: Nothing was seen. An empty list is AWS's own word.
     """
     with translated(f"what is in {area.region}"):
-        found = [thing for kind in LOOKS if kind is not Kind.INTERFACE for thing in _of_kind(area, kind)]
+        asked = [kind for kind in LOOKS if kind in kinds and kind is not Kind.INTERFACE]
+        found = [thing for kind in asked for thing in _of_kind(area, kind)]
         found += _interfaces(area, found, {*foreign_files})
     ours = {thing.id for thing in found if thing.standing == "ours"}
     gateways = {f"gateway of {thing.inside}" for thing in found if thing.standing == "ours" and thing.inside}

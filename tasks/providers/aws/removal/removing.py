@@ -32,6 +32,7 @@ LIMIT_S = 1800.0
 _BUSY = (Throttled, PlaceUnreachable, PlaceFailed)
 _MOST_PAUSE_S = 15.0
 _GROWTH = 1.5
+_MOST_DENIED = 3
 _MOST_TRIES = {Kind.PROFILE: 4, Kind.ROLE: 4, Kind.VOLUME: 8, Kind.NETWORK_ACL: 1, Kind.OTHER: 1}
 """Kinds whose refusals are hardly a matter of time: somebody attached something by hand, or we never delete them."""
 
@@ -54,8 +55,9 @@ class _Work:
 
     def note(self, thing: Thing, error: GroundworkError) -> None:
         self.reasons[thing.key] = error
-        is_last = self.tries[thing.key] >= _MOST_TRIES.get(thing.kind, sys.maxsize)
-        if isinstance(error, AccessDenied) or is_last:
+        # Who may delete what bears our tag is denied what is gone: only what is seen again after that is denied.
+        most = _MOST_DENIED if isinstance(error, AccessDenied) else _MOST_TRIES.get(thing.kind, sys.maxsize)
+        if self.tries[thing.key] >= most:
             self.refused.add(thing.key)
 
     def told(self, left: Iterable[Thing]) -> str:
