@@ -4,7 +4,6 @@ import io
 import os
 import signal
 import socket
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,8 +80,8 @@ def test_hosts_are_what_describe_instances_tells(site: Site, trio: list[str]) ->
 
 def test_mpiexec_over_the_private_addresses(site: Site, trio: list[str]) -> None:
     """Without it nothing shows that the house's own bootstrap makes a cluster of EC2's instances."""
-    python = Path(sys.executable)
-    ground = Ground(user=USER, shared="/shared", python=str(python), mpiexec=str(python.parent / "mpiexec"))
+    python = "/opt/mpich/bin/python3"
+    ground = Ground(user=USER, shared="/shared", python=python, mpiexec="/opt/mpich/bin/mpiexec")
     nodes = site.nodes(trio)
     cluster = Cluster(spec=LocalClusterSpec(name="ec2", node_count=3), ground=ground, nodes=nodes)
     key = ClusterKey(cluster_uuid=cluster.uuid, public_key="", private_key=site.private_key)
@@ -91,7 +90,7 @@ def test_mpiexec_over_the_private_addresses(site: Site, trio: list[str]) -> None
         bootstrap.warm_up(head, cluster)
         said = head.run([*bootstrap.mpiexec(cluster, 6), "hostname", "-I"]).text.split()
         rank = "from mpi4py import MPI; print(MPI.COMM_WORLD.allreduce(1))"
-        counted = head.run([*bootstrap.mpiexec(cluster, 6), str(python), "-m", "mpi4py", "-c", rank]).text.split()
+        counted = head.run([*bootstrap.mpiexec(cluster, 6), python, "-m", "mpi4py", "-c", rank]).text.split()
     assert sorted(said) == sorted(2 * [node.address for node in nodes])
     assert counted == ["6"] * 6
 
@@ -186,9 +185,14 @@ def test_the_jump_host_leads_to_hosts_of_its_vpc_only(site: Site, trio: list[str
         (site.aws.jump(other.vpc), ours[0].address, 22),
         (site.aws.jump("vpc-0"), ours[0].address, 22),
         (site.aws.jump(site.vpc), ours[0].address, 111),
+        (site.aws.jump("jump"), ours[0].address, 22),  # two VPCs have it
+        (site.aws.jump("jump"), "10.0.1.249", 22),
     ):
         with pytest.raises(REFUSED), through(jump, address, port):
             pass
+    for only in (stranger, ours[1]):
+        with through(site.aws.jump("jump"), only.address) as channel:
+            assert channel.recv(4) == b"SSH-"
     for gone, ids in ((other, there), (same, twin)):
         gone.ec2.terminate_instances(InstanceIds=ids)
         gone.wait_until(ids, "terminated")

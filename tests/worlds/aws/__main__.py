@@ -2,7 +2,9 @@
 
 import os
 import signal
+from pathlib import Path
 
+from tests.worlds.aws.hosts import hosts
 from tests.worlds.aws.keys import Key, root_key
 from tests.worlds.aws.people import CUSTOMER, worker_key
 from tests.worlds.aws.server import Server
@@ -21,6 +23,9 @@ def main() -> None:
     print(*settings(server.url, worker_key()), sep="\n", flush=True)
     print(f"For the root user of the team's account {CUSTOMER}, in a terminal of its own:", flush=True)
     print(*settings(server.url, root_key(CUSTOMER)), sep="\n", flush=True)
+    if _wishes():
+        print("For nodes without public addresses, a jump host. Its block, in Groundwork's folder:", flush=True)
+        print(_jump_host(server), flush=True)
     signal.sigwait(ends)
     server.close()
 
@@ -28,6 +33,17 @@ def main() -> None:
 def _wishes() -> dict[str, bool]:
     """Return the settings that the environment asks for: ``AWS_WORLD_HOSTS=1`` makes instances real hosts."""
     return {"hosts": True} if os.environ.get("AWS_WORLD_HOSTS") else {}
+
+
+def _jump_host(server: Server) -> str:
+    """Return the shell's line that makes the block of the world's jump host; the key is in a file of its own."""
+    told = hosts.jump(server.world)
+    key: Path = hosts.made(server.world).folder / "jump_key"
+    key.touch(mode=0o600)
+    key.write_text(told["private_key"])
+    fields = f'host="{told["host"]}", port={told["port"]}, user="{hosts.ANY_VPC}", host_key="{told["host_key"]}"'
+    block = f'JumpHost({fields}, private_key=Path("{key}").read_text()).save("world", overwrite=True)'
+    return f".venv/bin/python -c 'from pathlib import Path; from blocks.jump_host import JumpHost; {block}'"
 
 
 def settings(url: str, key: Key) -> list[str]:

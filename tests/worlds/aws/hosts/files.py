@@ -2,11 +2,13 @@
 
 import base64
 import hashlib
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks.providers.local import sshd
 from tests.worlds.aws.hosts.cloud_init import FirstBoot
+from tests.worlds.aws.hosts.disks import Saved, copy_disk
 from tests.worlds.aws.hosts.vpc import Vpc
 from tests.worlds.aws.rules.instance_states import Event
 
@@ -25,6 +27,9 @@ chmod 700 {SCRIPT}
 """
 """Given to a host's shell at its first boot, with the user data's script on standard input."""
 
+MPI = "/opt/mpich/bin"
+"""Where hosts have MPI and a Python with mpi4py, as an image with MPICH would: in truth those of this machine."""
+
 _KEYS = """-----BEGIN SSH HOST KEY FINGERPRINTS-----
 {fingerprint}
 -----END SSH HOST KEY FINGERPRINTS-----
@@ -36,11 +41,16 @@ _KEYS = """-----BEGIN SSH HOST KEY FINGERPRINTS-----
 
 @dataclass
 class Host:
-    """An instance's host. ``vpc`` names the image's user; ``is_ready`` tells that its SSH server answers."""
+    """An instance's host.
+
+    ``vpc`` names the image's user; ``saved`` is the disk that its image was made of, if the image is of a host;
+    ``is_ready`` tells that its SSH server answers.
+    """
 
     event: Event
     vpc: Vpc
     first_boot: FirstBoot
+    saved: Saved | None = None
     is_ready: bool = False
     mounts: set[str] = field(default_factory=set)
 
@@ -114,14 +124,18 @@ def _tell_name(host: Host) -> None:
 def _write_disk(host: Host) -> None:
     """Write what an image's disk has of its own; in one step, for a host with half a disk would stay so."""
     vpc, part = host.vpc, host.node / "disk.part"
+    if host.saved is not None:
+        copy_disk(host.saved.disk, part)
     home = part / vpc.home_there[1:]
     for folder in (home / ".ssh", part / "etc", part / "var/log", part / "var/lib/cloud/instance", part / "var/tmp"):
         folder.mkdir(parents=True, exist_ok=True)
     (home / ".ssh").chmod(0o700)
     keys = [host.event.public_key, *host.first_boot.authorized_keys]
-    (home / ".ssh/authorized_keys").write_text("".join(f"{key.strip()}\n" for key in keys if key))
+    with (home / ".ssh/authorized_keys").open("a") as known:  # An image may have some: who made it gets in, as in EC2.
+        known.writelines(f"{key.strip()}\n" for key in keys if key)
+    _write_mpi(part / MPI[1:])
+    (part / "etc/fstab").touch()
     texts = {
-        "fstab": "",
         "group": sshd._group(),
         "hostname": f"{vpc.name_of(host.index)}\n",
         "passwd": sshd._passwd(vpc),
@@ -132,6 +146,14 @@ def _write_disk(host: Host) -> None:
         (part / "etc" / name).write_text(text)
     (part / "var/tmp").chmod(0o1777)
     part.rename(host.disk)
+
+
+def _write_mpi(folder: Path) -> None:
+    """Write programs that start those of this Python's environment: links would not find their parts beside them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("mpiexec", "python3"):
+        (folder / name).write_text(f'#!/bin/sh\nexec "{Path(sys.executable).parent / name}" "$@"\n')
+        (folder / name).chmod(0o755)
 
 
 def console(host: Host) -> str:

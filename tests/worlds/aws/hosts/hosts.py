@@ -22,12 +22,14 @@ from tasks.keys import key_pair
 from tasks.providers.local import folders, sshd
 from tests.worlds.aws.call import CannotAnswer
 from tests.worlds.aws.hosts import cloud_init, commands
+from tests.worlds.aws.hosts.disks import Disks
 from tests.worlds.aws.hosts.doors import Doors, Unreachable
 from tests.worlds.aws.hosts.files import Host, console, image_user
 from tests.worlds.aws.hosts.mounts import Mounts, Typed
 from tests.worlds.aws.hosts.reach import admits
 from tests.worlds.aws.hosts.vpc import Vpc
 from tests.worlds.aws.hosts.work import TIER, VpcWork
+from tests.worlds.aws.rules import images
 from tests.worlds.aws.rules.instance_states import Event, Lives
 from tests.worlds.aws.rules.passing_time import catch_up
 
@@ -38,6 +40,9 @@ PREFIX = "gw-aws-"
 """How the names of worlds' folders begin, among the machine's temporary ones."""
 
 ROOT = Path(__file__).parents[4]
+
+ANY_VPC = "jump"
+"""The jump host's user for who does not know the VPC: the one in which the address is."""
 
 
 class Hosts:
@@ -51,6 +56,7 @@ class Hosts:
         self._all: dict[str, Host] = {}
         self._vpcs: dict[str, VpcWork] = {}
         self._mounts = Mounts(world, self.folder / "efs")
+        self.disks = Disks(self.folder / "snapshots")
         self.doors = Doors(self.folder / "world", hear=self._hear, reach=self._reach)
 
     def told(self, event: Event) -> None:
@@ -82,6 +88,12 @@ class Hosts:
         host = self._all.get(instance_id)
         return None if host is None else console(host)
 
+    def save_disk(self, snapshot_id: str, volume_id: str) -> None:
+        """Let a snapshot hold what is on a host's disk, where its volume is one's root."""
+        for host in self._all.values():
+            if host.disk.exists() and _root_volume(host) == volume_id:
+                self.disks.save(snapshot_id, host.disk, host.vpc.user)
+
     def forget(self, file_system_id: str) -> None:
         """Delete what is on a file system."""
         folders.delete(self.folder / "efs" / file_system_id)
@@ -94,16 +106,20 @@ class Hosts:
         folders.delete(self.folder)
 
     def _launch(self, event: Event) -> None:
-        image = get_backend("ec2")[event.account][event.region].amis[event.image_id]
+        image = next(
+            store.amis[event.image_id] for store in images.stores(event.region) if event.image_id in store.amis
+        )
         if "windows" in (image.platform or "").lower():
             raise CannotAnswer(f"there are no hosts of Windows images ({event.image_id})")
         first_boot = cloud_init.read(event.user_data)
         if event.vpc_id not in self._vpcs:
             self._vpcs[event.vpc_id] = self._open(event)
-        vpc = replace(self._vpcs[event.vpc_id].vpc, user=image_user(image.name or ""))
+        saved = self.disks.of(images.devices_of(image)[0]["Ebs"]["SnapshotId"])
+        user = saved.user if saved else image_user(image.name or "")
+        vpc = replace(self._vpcs[event.vpc_id].vpc, user=user)
         if IPv4Address(event.private_address) not in IPv4Network(vpc.cidr):
             raise CannotAnswer(f"hosts live in their VPC's first block {vpc.cidr} only, not {event.private_address}")
-        self._all[event.instance_id] = Host(event, vpc, first_boot)
+        self._all[event.instance_id] = Host(event, vpc, first_boot, saved)
 
     def _open(self, event: Event) -> VpcWork:
         """Make a VPC's place."""
@@ -148,9 +164,15 @@ class Hosts:
             raise Unreachable("this jump host leads to port 22 only")
         with self._world._lock:
             catch_up(self._world)
-            life = next((life for life in self._running() if _stands_at(life.instance, vpc_id, address)), None)
-            if life is None:
-                raise Unreachable(f"no running instance of {vpc_id} has the address {address}")
+            found = [life for life in self._running() if _stands_at(life.instance, vpc_id, address)]
+            if not found:
+                where = "" if vpc_id == ANY_VPC else f" of {vpc_id}"
+                raise Unreachable(f"no running instance{where} has the address {address}")
+            if len(found) > 1:
+                raise Unreachable(
+                    f"instances in {len(found)} VPCs have the address {address}; the VPC as user names one"
+                )
+            life = found[0]
             host = self._all[life.instance.id]
             if not admits(life.instance.nics[0].group_set, port, address=host.vpc.controller):
                 raise Unreachable(
@@ -164,7 +186,14 @@ class Hosts:
 
 
 def _stands_at(instance: Any, vpc_id: str, address: str) -> bool:
-    return bool(instance.nics[0].vpc_id == vpc_id and instance.nics[0].private_ip_address == address)
+    nic = instance.nics[0]
+    return bool(vpc_id in (nic.vpc_id, ANY_VPC) and nic.private_ip_address == address)
+
+
+def _root_volume(host: Host) -> str:
+    instance = get_backend("ec2")[host.event.account][host.event.region].get_instance(host.event.instance_id)
+    volumes = {name: mapping.volume_id for name, mapping in instance.get_block_device_mapping}
+    return str(volumes.get(instance.root_device_name, ""))
 
 
 def _free_port() -> int:
