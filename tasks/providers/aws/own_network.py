@@ -89,7 +89,7 @@ def check(session: AwsSession, spec: AwsClusterSpec, *, is_begun: bool = False) 
         return [error("vpc_id", f"there is no network {spec.vpc_id} in {spec.region}", "Check the region.")]
     found = [*_of_vpc(seen, spec), *_of_subnet(seen, spec, is_begun=is_begun)]
     if spec.security_group_id:
-        found += own_rules.of_group(seen.group, seen.subnet, spec)
+        found += own_rules.of_group(seen.group, (seen.subnet or seen.vpc)["CidrBlock"], spec)
     return found
 
 

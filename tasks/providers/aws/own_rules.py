@@ -16,10 +16,14 @@ EPHEMERAL = range(32768, 65536)
 ALL_PORTS = range(1, 65536)
 
 
-def of_group(
-    group: "SecurityGroupTypeDef | None", subnet: "SubnetTypeDef | None", spec: AwsClusterSpec
-) -> Iterator[PlanFinding]:
-    """Say what keeps the group from being the nodes': it is elsewhere, or its members do not reach each other."""
+def of_group(group: "SecurityGroupTypeDef | None", block: str, spec: AwsClusterSpec) -> Iterator[PlanFinding]:
+    """Say what keeps the group from being the nodes': it is elsewhere, or its members do not reach each other.
+
+    Args:
+        group: As AWS tells it; None: it does not know it.
+        block: The addresses that nodes have.
+        spec: What was asked for.
+    """
     field = "security_group_id"
     if group is None:
         yield error(field, f"there is no security group {spec.security_group_id} in {spec.region}", "Check the region.")
@@ -27,7 +31,6 @@ def of_group(
     if group.get("VpcId") != spec.vpc_id:
         yield error(field, f"it is in {group.get('VpcId')}, and vpc_id says {spec.vpc_id}")
         return
-    block = subnet["CidrBlock"] if subnet else ""
     for way, rules in (("from", group["IpPermissions"]), ("to", group["IpPermissionsEgress"])):
         between = [rule for rule in rules if _is_of_members(rule, group["GroupId"], block)]
         if spec.efa and not any(_names(rule, group["GroupId"]) and rule["IpProtocol"] == "-1" for rule in rules):
@@ -45,7 +48,7 @@ def _names(rule: Any, group_id: str) -> bool:
 def _is_of_members(rule: Any, group_id: str, block: str) -> bool:
     """Tell whether a rule is about all members of a group, who stand in a block of addresses."""
     blocks = [told["CidrIp"] for told in rule.get("IpRanges", [])]
-    return _names(rule, group_id) or bool(block and any(_holds(one, block) for one in blocks))
+    return _names(rule, group_id) or any(_holds(one, block) for one in blocks)
 
 
 def _holds(outer: str, inner: str) -> bool:
