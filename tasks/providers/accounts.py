@@ -1,6 +1,7 @@
 """Which provider an account belongs to."""
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 from prefect.blocks.core import Block
 
@@ -9,6 +10,10 @@ from blocks.local_machine import LocalMachine
 from tasks.providers.base import KeyStore, Provider
 from tasks.providers.local.key_store import LocalKeyStore
 from tasks.providers.local.provider import LocalProvider
+
+if TYPE_CHECKING:
+    from blocks.aws_account import AwsAccount
+    from tasks.providers.aws.session import AwsSession
 
 THIS_MACHINE = "this-machine"
 
@@ -31,6 +36,22 @@ def provider_for(account: str) -> Provider:
 
 
 @cache
+def entered_aws(name: str) -> "tuple[AwsAccount, AwsSession]":
+    """Return an AWS account's record and the session in it, which all that works there in this process shares.
+
+    Raises:
+        NotFound: There is no such account.
+        WrongState: It is not connected.
+    """
+    # Local clusters need none of AWS's clients, which take a while to import.
+    from tasks import aws_account_records
+    from tasks.providers.aws.session import session_of
+
+    account = aws_account_records.read(name)
+    return account, session_of(account)
+
+
+@cache
 def key_store_for(account: str) -> KeyStore:
     """Return where an account keeps the key pairs of its clusters. Asked once in a process.
 
@@ -41,17 +62,14 @@ def key_store_for(account: str) -> KeyStore:
     kind, _, name = account.partition("/")
     if kind == LocalMachine.get_block_type_slug():
         return LocalKeyStore()
-    # Local clusters need none of AWS's clients, which take a while to import.
     from blocks.aws_account import Variant
-    from tasks import aws_account_records
     from tasks.installation import installation
     from tasks.providers.aws.key_store import AWS_KEY, AwsKeyStore
-    from tasks.providers.aws.session import session_of
 
-    found, ours = aws_account_records.read(name), installation()
+    (found, session), ours = entered_aws(name), installation()
     # A restricted account lets us make no key of our own: there AWS's is used.
     key = f"alias/groundwork-{ours}" if found.variant is Variant.AUTOMATED else AWS_KEY
-    return AwsKeyStore(session_of(found), ours, key=key)
+    return AwsKeyStore(session, ours, key=key)
 
 
 def account_of(block: Block | None) -> str:

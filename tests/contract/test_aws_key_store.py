@@ -130,6 +130,13 @@ def test_where_we_make_no_keys_awss_own_encrypts(aws: AwsWorld, prefect_worker: 
     assert parameters(aws) == []
 
 
+def test_a_kms_key_that_is_not_known_everywhere_yet_is_waited_for(aws: AwsWorld, store: AwsKeyStore) -> None:
+    """OPS-15: KMS is eventually consistent; the region's key was made a moment ago."""
+    aws.fault("error", "ssm:PutParameter", code="InvalidKeyId", message="Alias is not found.", times=2)
+    store.ensure(cluster_of())
+    assert len(parameters(aws)) == 1
+
+
 @pytest.mark.parametrize("operation", ["PutParameter", "GetParameter", "DeleteParameter"])
 def test_a_refusal_names_the_key_and_tells_nothing_of_it(aws: AwsWorld, store: AwsKeyStore, operation: str) -> None:
     """SEC-02, OPS-05: one line, one of our errors, no secret in it or behind it."""

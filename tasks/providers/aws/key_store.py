@@ -4,6 +4,8 @@ A key is a SecureString of AWS Systems Manager, encrypted by the region's key of
 keys by AWS's own. It lives in this process's memory besides, as long as that works on its cluster.
 """
 
+from functools import partial
+
 from botocore.exceptions import ClientError
 from pydantic import SecretStr
 
@@ -22,7 +24,10 @@ AWS_KEY = "alias/aws/ssm"
 
 _NOBODY_THERE = "ParameterNotFound"
 _SOMEBODY_THERE = "ParameterAlreadyExists"
+_NO_KMS_KEY = "InvalidKeyId"
+_KEPT = "kept"
 _SEEN_WITHIN_S = 30
+_POLLS = {"first_s": 0.0, "every_s": 0.5}
 
 
 def parameter_name(installation: str, cluster_uuid: str) -> str:
@@ -72,29 +77,36 @@ class AwsKeyStore:
 
     def _make(self, cluster: Cluster) -> ClusterKey:
         private, _ = key_pair()
-        owner = Owner(self._installation, cluster.uuid, getattr(cluster.spec, "tags", {}))
-        with translated(self._where(cluster)):
-            try:
-                # Without Overwrite a second one is refused, so no key that opens nodes is ever lost.
-                self._session.client("ssm", _region(cluster)).put_parameter(
-                    Name=self._name(cluster),
-                    Description=f"Opens the nodes of Groundwork's cluster {cluster.name}",
-                    Value=private,
-                    Type="SecureString",
-                    Tags=listed(owner.tags("key", f"groundwork-{cluster.name}")),
-                    KeyId=self._key,
-                )
-            except ClientError as error:
-                if code_of(error) != _SOMEBODY_THERE:
-                    raise
-                private = self._kept_by_another(cluster)
+        where = self._where(cluster)
+        # A KMS key that was just made may be unknown to other services for some seconds.
+        put = partial(self._put, cluster, private)
+        told = wait_for(where, put, lambda told: told in (_KEPT, _SOMEBODY_THERE), limit_s=_SEEN_WITHIN_S, **_POLLS)
+        if told == _SOMEBODY_THERE:
+            # It may be not seen yet where we ask, though it is there.
+            private = wait_for(
+                where, lambda: self._read(cluster) or "", lambda found: found != "", limit_s=_SEEN_WITHIN_S, **_POLLS
+            )
         self._known[cluster.uuid] = _pair(cluster, private)
         return self._known[cluster.uuid]
 
-    def _kept_by_another(self, cluster: Cluster) -> str:
-        # It may be not seen yet where we ask, though it is there.
-        what = f"{self._where(cluster)} in {_region(cluster)}"
-        return wait_for(what, lambda: self._read(cluster) or "", bool, limit_s=_SEEN_WITHIN_S, first_s=0, every_s=0.5)
+    def _put(self, cluster: Cluster, private: str) -> str:
+        """Keep a key where none is; return whether it is kept, or why not."""
+        owner = Owner(self._installation, cluster.uuid, getattr(cluster.spec, "tags", {}))
+        try:
+            # Without Overwrite a second one is refused, so no key that opens nodes is ever lost.
+            self._session.client("ssm", _region(cluster)).put_parameter(
+                Name=self._name(cluster),
+                Description=f"Opens the nodes of Groundwork's cluster {cluster.name}",
+                Value=private,
+                Type="SecureString",
+                Tags=listed(owner.tags("key", f"groundwork-{cluster.name}")),
+                KeyId=self._key,
+            )
+        except ClientError as error:
+            if code_of(error) not in (_SOMEBODY_THERE, _NO_KMS_KEY):
+                raise
+            return code_of(error)
+        return _KEPT
 
     def _read(self, cluster: Cluster) -> str | None:
         try:
