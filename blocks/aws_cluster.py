@@ -13,6 +13,9 @@ NodeType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,15}\.[a-z0-9-]{1,20}
 NodeTypeOrNone = Annotated[str, Field(pattern=r"^([a-z][a-z0-9-]{0,15}\.[a-z0-9-]{1,20})?$")]
 """A type of node as c5.4xlarge; empty: the same as the others."""
 
+FamilyOrNone = Annotated[str, Field(pattern=r"^([a-z][a-z0-9-]{0,15})?$")]
+"""A family of types as c5n; empty: any."""
+
 DiskSize = Annotated[int, Field(ge=8, le=16384)]
 HeadDiskSize = Annotated[int, Field(ge=256, le=16384)]
 """The size of a root disk in GiB; 16 TiB is what one EBS volume holds (Amazon EBS User Guide)."""

@@ -54,14 +54,16 @@ def described(session: AwsSession, region: str, names: Iterable[str]) -> dict[st
 
 
 def offered(
-    session: AwsSession, region: str, *, efa: bool = False, architecture: str = "", gpu: bool = False
+    session: AwsSession, region: str, family: str = "", *, efa: bool = False, architecture: str = "", gpu: bool = False
 ) -> dict[str, NodeType]:
-    """Return the region's types by name, those with EFA, with a processor, with GPUs, where that is asked.
+    """Return the region's types by name: of a family, with EFA, with a processor, with GPUs, where that is asked.
 
     Raises:
         CredentialsInvalid, AccessDenied: An empty answer is AWS's own word.
     """
     wanted: list[FilterTypeDef] = []
+    if family:
+        wanted.append({"Name": "instance-type", "Values": [f"{family}.*"]})
     if efa:
         wanted.append({"Name": "network-info.efa-supported", "Values": ["true"]})
     if architecture:
