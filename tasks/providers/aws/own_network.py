@@ -18,7 +18,6 @@ from tasks.providers.aws.findings import PlanFinding, error
 from tasks.providers.aws.naming import told
 from tasks.providers.aws.policies import TAG
 from tasks.providers.aws.refusals import translated
-from tasks.providers.aws.region.ground import RegionGround
 from tasks.providers.aws.session import AwsSession
 
 if TYPE_CHECKING:
@@ -91,37 +90,6 @@ def check(session: AwsSession, spec: AwsClusterSpec, *, is_begun: bool = False) 
     if spec.security_group_id:
         found += own_rules.of_group(seen.group, (seen.subnet or seen.vpc)["CidrBlock"], spec)
     return found
-
-
-def ground_of(session: AwsSession, spec: AwsClusterSpec, *, region: RegionGround) -> RegionGround:
-    """Return the ground of a cluster in the user's network: its own subnet, and of the region what is no network.
-
-    Args:
-        session: How we come into the account.
-        spec: With ``vpc_id`` and ``subnet_id``.
-        region: What stands ready beside the network: file system with a mount target in that subnet, key, bucket and
-            instance profile. Its own network is not looked at.
-
-    Raises:
-        NotFound: The network or the subnet is gone.
-    """
-    seen = look(session, spec)
-    if seen.vpc is None or seen.subnet is None:
-        gone = "vpc_id" if seen.vpc is None else "subnet_id"
-        raise NotFound(f"there is no {getattr(spec, gone)} in {spec.region}", where=gone)
-    place = ((seen.subnet["AvailabilityZone"], seen.subnet["SubnetId"]),)
-    return RegionGround(
-        region=spec.region,
-        vpc_id=spec.vpc_id,
-        cidr=seen.vpc["CidrBlock"],
-        public_subnets=place,
-        private_subnets=place,
-        file_system_id=region.file_system_id,
-        files_group_id=region.files_group_id,
-        key_arn=region.key_arn,
-        bucket=spec.bucket or region.bucket,
-        instance_profile=spec.instance_profile or region.instance_profile,
-    )
 
 
 # ------------------------------------------------------------------------------------------------------ looking

@@ -64,18 +64,21 @@ def _admit(site: Site, what: str, group_id: str, cidr: str) -> None:
 def ensure_files(site: Site, key_arn: str) -> str:
     """Let there be the file system, encrypted with the region's key; return its id. It is available seconds later.
 
+    No key: AWS's own for EFS encrypts it.
+
     Its creation token keeps a second one from being made (Amazon EFS API Reference, "CreateFileSystem"). One of the
     same token that is being deleted is waited out.
     """
     what, efs = f"shared files in {site.region}", _efs(site)
     token = parts.files_token(site.owner)
+    encrypted: dict[str, Any] = {"KmsKeyId": key_arn} if key_arn else {}
     make = partial(
         efs.create_file_system,
         CreationToken=token,
         PerformanceMode="generalPurpose",
         ThroughputMode="elastic",
         Encrypted=True,
-        KmsKeyId=key_arn,
+        **encrypted,
         Tags=listed(site.owner.tags(parts.FILES)),
     )
 
