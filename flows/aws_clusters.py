@@ -31,8 +31,7 @@ from blocks.aws_cluster import (
 from blocks.cluster import Cluster, State
 from blocks.jump_host import JumpHost
 from blocks.names import InstanceProfileOrNone, Name, NodeCount, SlotCount, VpcIdOrNone
-from tasks.aws_cluster_plan import ask_choices, name_of, plan_cluster, region_of, wishes
-from tasks.aws_regions import finish_region, lay_region
+from tasks.aws_cluster_plan import ask_choices, name_of, plan_cluster, wishes
 from tasks.clusters import (
     claim_name,
     enter_nodes,
@@ -43,6 +42,7 @@ from tasks.clusters import (
     verify_nodes,
 )
 from tasks.entry import entered
+from tasks.grounds import finish_ground, lay_ground
 from tasks.providers.accounts import account_of
 from tasks.records import one_writer
 from tasks.steps import sentence
@@ -180,7 +180,7 @@ def create_aws_cluster(
 
 def _build(cluster: Cluster, account: AwsAccount) -> None:
     with entered(cluster), undoing(cluster):
-        ground = lay_region(account, region_of(cluster))
+        ground = lay_ground(account, cluster)
         cluster = prepare_ground(cluster)
         launch_nodes(cluster)
         cluster = enter_nodes(cluster, State.BOOTSTRAPPING)
@@ -188,7 +188,7 @@ def _build(cluster: Cluster, account: AwsAccount) -> None:
         cluster = mark(cluster, State.VERIFYING)
         verify_nodes(cluster)
         mark(cluster, State.RUNNING)
-    finish_region(account, ground)
+    finish_ground(account, cluster, ground)
 
 
 @sentence(name="show-aws-choices", run_name="show-choices-of-{account.name}")

@@ -6,7 +6,6 @@ from prefect.blocks.core import Block
 
 from blocks.aws_account import AwsAccount
 from blocks.aws_cluster import Architecture, AwsClusterSpec
-from blocks.cluster import Cluster
 from blocks.errors import NameTaken
 from tasks import records
 from tasks.installation import installation
@@ -40,12 +39,6 @@ def plan_cluster(spec: AwsClusterSpec, account: AwsAccount) -> plan.Plan:
 def ask_choices(account: AwsAccount, region: str, wanted: choices.Wishes) -> choices.Choices:
     """Return what a cluster's form can be filled in with, as the account tells it; where there is nothing, why."""
     return choices.of_account(session_of(account), identity().caller().account_id, region, wanted)
-
-
-def region_of(cluster: Cluster) -> str:
-    """Return the region that an AWS cluster was asked for in."""
-    assert isinstance(cluster.spec, AwsClusterSpec)  # noqa: S101 # a local one has none
-    return cluster.spec.region
 
 
 def wishes(family: str, zone: str, architecture: Architecture, *, efa: bool, gpu: bool) -> choices.Wishes:
