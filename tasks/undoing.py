@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from blocks.aws_cluster import AwsClusterSpec, OnFailure
 from blocks.cluster import Cluster, State
 from blocks.errors import GroundworkError
 from tasks import cluster_keys, records
@@ -16,19 +17,24 @@ def undoing(cluster: Cluster) -> Iterator[None]:
     """Remove all that was made for a cluster when its creation fails or is cancelled.
 
     Cancellation arrives as a ``BaseException``. Whoever is killed outright undoes nothing: then the same flow, run
-    again, goes on where this one ended. A cluster that has run before is left as it is: it may hold people's files.
+    again, goes on where this one ended. A cluster that has run before is left as it is: it may hold people's files;
+    and so is one whose definition says to keep it for a look.
     """
     try:
         yield
     except BaseException as error:
         reason = str(error) if isinstance(error, GroundworkError) else f"{type(error).__name__}: {error}"
-        if cluster.first_ran_at is None:
+        if cluster.first_ran_at is None and not _is_kept(cluster):
             note("undoing what was made")
             leave(cluster)
             provider_for(cluster.spec.account).release(cluster)
             cluster_keys.destroy(cluster)
         records.change(records.read(cluster.name), State.FAILED, reason)
         raise
+
+
+def _is_kept(cluster: Cluster) -> bool:
+    return isinstance(cluster.spec, AwsClusterSpec) and cluster.spec.on_failure is OnFailure.KEEP
 
 
 @contextmanager

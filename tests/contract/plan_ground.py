@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from blocks.aws_account import EVERYDAY, AwsAccount, Feature, Variant, completed
+from blocks.aws_account import EVERYDAY, AwsAccount, Feature, Finding, Variant, completed
 from blocks.aws_cluster import AwsClusterSpec
 from tasks.providers.aws import policies
 from tasks.providers.aws.image_catalogue import name_of
@@ -18,16 +19,21 @@ GROUNDWORK = "installation-1"
 READS = re.compile("Describe|Get|List|Head|Simulate|AssumeRole|DecodeAuthorizationMessage")
 
 
-def connected(
-    variant: Variant = Variant.AUTOMATED, features: Iterable[Feature] = EVERYDAY, **bounds: str
-) -> AwsAccount:
-    """An account whose role has the policies of these features."""
-    asked = completed(variant, features)
-    documents = policies.permission_policies(variant, asked, account_id=CUSTOMER, **bounds)  # type: ignore[misc]
+def connected(features: Iterable[Feature] = EVERYDAY, *, is_verified: bool = True) -> AwsAccount:
+    """An account whose role has the policies of these features, and which the last night found good."""
+    asked = completed(Variant.AUTOMATED, features)
+    documents = policies.permission_policies(Variant.AUTOMATED, asked, account_id=CUSTOMER)
     arn = role("groundwork-team", documents)
-    return AwsAccount(
-        account_id=CUSTOMER, role_arn=arn, external_id=EXTERNAL_ID, variant=variant, features=asked, **bounds
-    )
+    account = AwsAccount(account_id=CUSTOMER, role_arn=arn, external_id=EXTERNAL_ID, features=asked)
+    return verified(account) if is_verified else account
+
+
+def verified(account: AwsAccount, *, age: timedelta = timedelta(0), **bad: str) -> AwsAccount:
+    """The account with findings of an age: all good but for what is told of features by name."""
+    found = [Finding(subject=feature.value, state="good", text="all are allowed") for feature in account.features]
+    found = [one for one in found if one.subject not in bad]
+    found += [Finding(subject=feature, state="bad", text=text) for feature, text in bad.items()]
+    return account.model_copy(update={"findings": found, "verified_at": datetime.now(UTC) - age})
 
 
 def share_image(

@@ -1,16 +1,16 @@
 """The plan of a cluster: what is made, what it costs and needs, what stands in its way; and nothing is changed."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
-from blocks.aws_account import AwsAccount, Feature, Finding
+from blocks.aws_account import AwsAccount, Feature
 from blocks.aws_cluster import Doubt
 from blocks.errors import AccessDenied, BadInput, CredentialsInvalid, QuotaExceeded, WrongState
 from tasks.providers.aws.findings import Severity
 from tasks.providers.aws.plan import Plan
 from tasks.providers.aws.session import session_of
-from tests.contract.plan_ground import changes, connected, planned, share_image
+from tests.contract.plan_ground import changes, connected, planned, share_image, verified
 from tests.worlds.aws_world import CUSTOMER, INSTALLATION, AwsWorld
 
 VCPUS = "L-1216C47A"
@@ -115,8 +115,10 @@ def test_only_what_the_plan_needs_is_asked(aws: AwsWorld) -> None:
     assert "ec2:DescribeSpotPriceHistory" in planned(account, spot=True).permissions
 
 
-def test_a_simulator_that_may_not_be_asked_stops_nothing(aws: AwsWorld, team: AwsAccount) -> None:
+def test_a_simulator_that_may_not_be_asked_stops_nothing(aws: AwsWorld) -> None:
     """CLU-08: an organisation may forbid the question."""
+    team = connected(is_verified=False)
+    share_image(aws)
     aws.fault("error", "iam:SimulatePrincipalPolicy", code="AccessDenied", status=403, times=-1)
     plan = planned(team)
     plan.require_feasible()
@@ -199,24 +201,18 @@ def test_an_account_without_a_way_in_is_none(aws: AwsWorld) -> None:
 
 def test_questions_are_few(team: AwsAccount, aws: AwsWorld) -> None:
     """CLU-17, CLU-07: each is asked once; permissions are not asked again where the night's verification did."""
-    features = [Feature.CLUSTERS, Feature.NETWORKS, Feature.EFS, Feature.PORTS]
-    found = [Finding(subject=feature.value, state="good", text="all are allowed") for feature in features]
-    verified = team.model_copy(update={"findings": found, "verified_at": datetime.now(UTC)})
     before = len(aws.calls())
-    planned(verified).require_feasible()
+    planned(team).require_feasible()
     asked = [f"{call['service']}:{call['operation']}" for call in aws.calls()[before:]]
     assert "iam:SimulatePrincipalPolicy" not in asked
     assert len(asked) <= 20, asked
     before = len(aws.calls())
-    planned(verified.model_copy(update={"verified_at": datetime.now(UTC) - timedelta(days=2)})).require_feasible()
+    planned(verified(team, age=timedelta(days=2))).require_feasible()
     assert "SimulatePrincipalPolicy" in {call["operation"] for call in aws.calls()[before:]}
 
 
 def test_what_the_night_found_counts(team: AwsAccount) -> None:
-    """CLU-08: an action that was missing then is a doubt now."""
-    features = [Feature.CLUSTERS, Feature.NETWORKS, Feature.PORTS]
-    found = [Finding(subject=feature.value, state="good", text="all are allowed") for feature in features]
-    found.append(Finding(subject="efs", state="bad", text="elasticfilesystem:CreateFileSystem is not allowed"))
-    verified = team.model_copy(update={"findings": found, "verified_at": datetime.now(UTC)})
+    """CLU-08: an action that was missing then is a doubt now, if the plan needs it."""
     with pytest.raises(AccessDenied, match="elasticfilesystem:CreateFileSystem is not allowed"):
-        planned(verified).require_feasible()
+        planned(verified(team, efs="elasticfilesystem:CreateFileSystem is not allowed")).require_feasible()
+    planned(verified(team, backup="ec2:CreateSnapshot is not allowed")).require_feasible()

@@ -27,7 +27,7 @@ def team(aws: AwsWorld) -> AwsAccount:
 
 def test_a_missing_permission_is_a_doubt(aws: AwsWorld) -> None:
     """CLU-08: the action is named; set aside by name, it is shown as ignored, and the definition remembers who did."""
-    account = connected()
+    account = connected(is_verified=False)
     iam = aws.client("iam")
     deny = {"Effect": "Deny", "Action": "ec2:CreatePlacementGroup", "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [deny]})

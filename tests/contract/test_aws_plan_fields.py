@@ -1,22 +1,52 @@
 """The fields of create-aws-cluster that only the account can judge: refused with their names, and nothing is made."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from blocks.aws_account import AwsAccount, Feature
+from blocks.aws_account import AwsAccount, Feature, Variant, completed
 from blocks.errors import GroundworkError
 from tests.contract.plan_ground import changes, connected, planned, share_image
+from tests.worlds.aws_fixtures import become_prefect_worker
 from tests.worlds.aws_world import CUSTOMER, AwsWorld
 
+BUCKET = "groundwork-mine"
 Prepare = Callable[[AwsWorld], None]
 
 
-@pytest.fixture(autouse=True)
-def _is_prefect_worker(prefect_worker: AwsWorld) -> None:
-    """Clients of this process find the world, as the installation's identity."""
+@pytest.fixture(scope="module")
+def aws_and_team(_one_aws_world: AwsWorld) -> Iterator[tuple[AwsWorld, AwsAccount]]:
+    """One world for all cases, none of which may change it; and an account in it, with images in three regions."""
+    _one_aws_world.reset()
+    with pytest.MonkeyPatch.context() as patch:
+        become_prefect_worker(patch, _one_aws_world)
+        account = connected()
+        for region in ("us-east-1", "us-east-2", "us-west-2"):
+            share_image(_one_aws_world, region=region)
+        yield _one_aws_world, account
+    assert _one_aws_world.unanswered() == []
+
+
+@pytest.fixture
+def world(aws_and_team: tuple[AwsWorld, AwsAccount]) -> Iterator[AwsWorld]:
+    """The world, as it was once a test is over."""
+    aws, _ = aws_and_team
+    yield aws
+    aws.settings(limits={})
+    s3 = aws.client("s3")
+    for bucket in [one["Name"] for one in s3.list_buckets()["Buckets"]]:
+        told = s3.list_object_versions(Bucket=bucket)
+        for thing in [*told.get("Versions", []), *told.get("DeleteMarkers", [])]:
+            s3.delete_object(Bucket=bucket, Key=thing["Key"], VersionId=thing["VersionId"])
+        s3.delete_bucket(Bucket=bucket)
+
+
+@pytest.fixture
+def team(aws_and_team: tuple[AwsWorld, AwsAccount]) -> AwsAccount:
+    """The account."""
+    return aws_and_team[1]
 
 
 def nothing(_: AwsWorld) -> None:
@@ -29,12 +59,12 @@ def bucket(region: str = "us-east-1", *, objects: int = 0, deleted: bool = False
     def prepare(aws: AwsWorld) -> None:
         s3 = aws.client("s3", region=region)
         place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-        s3.create_bucket(Bucket="groundwork-mine", **place)
-        s3.put_bucket_versioning(Bucket="groundwork-mine", VersioningConfiguration={"Status": "Enabled"})
+        s3.create_bucket(Bucket=BUCKET, **place)
+        s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         for number in range(objects):
-            s3.put_object(Bucket="groundwork-mine", Key=f"{number}", Body=b"x")
+            s3.put_object(Bucket=BUCKET, Key=f"{number}", Body=b"x")
             if deleted:
-                s3.delete_object(Bucket="groundwork-mine", Key=f"{number}")
+                s3.delete_object(Bucket=BUCKET, Key=f"{number}")
 
     return prepare
 
@@ -74,28 +104,25 @@ CASES = [
     Case("image_version", {"image_version": "2025.1"}, "no image groundwork-2025.1-x86_64 in us-east-1"),
     Case("zone", {"zone": "us-east-1z"}, "us-east-1z does not sell c5.xlarge"),
     Case("zone", {"zone": "us-east-1e"}, "us-east-1e does not sell c5.xlarge"),
-    Case("bucket", {"bucket": "groundwork-mine"}, "there is no bucket groundwork-mine"),
-    Case("bucket", {"bucket": "groundwork-mine"}, "is in us-west-2, the cluster in us-east-1", bucket("us-west-2")),
-    Case("bucket", {"bucket": "groundwork-mine"}, "is not empty", bucket(objects=1)),
-    Case("bucket", {"bucket": "groundwork-mine"}, "is not empty", bucket(objects=1, deleted=True)),
+    Case("bucket", {"bucket": BUCKET}, "there is no bucket groundwork-mine"),
+    Case("bucket", {"bucket": BUCKET}, "is in us-west-2, the cluster in us-east-1", bucket("us-west-2")),
+    Case("bucket", {"bucket": BUCKET}, "is not empty", bucket(objects=1)),
+    Case("bucket", {"bucket": BUCKET}, "is not empty", bucket(objects=1, deleted=True)),
 ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{case.field}-{number}" for number, case in enumerate(CASES)])
-def test_a_field_that_the_account_refuses_is_named(aws: AwsWorld, case: Case) -> None:
+def test_a_field_that_the_account_refuses_is_named(world: AwsWorld, team: AwsAccount, case: Case) -> None:
     """CLU-03, CLU-05, CLU-06: and nothing was made, which the world's own record says."""
-    account = connected(features=case.features)
-    share_image(aws)
-    if case.wishes.get("region") == "us-east-2":
-        share_image(aws, region=case.wishes["region"])
-    case.prepare(aws)
-    before, things = len(aws.calls()), existing(aws)
+    case.prepare(world)
+    account = team.model_copy(update={"features": completed(Variant.AUTOMATED, case.features)})
+    before, things = len(world.calls()), existing(world)
     with pytest.raises(GroundworkError) as caught:
         planned(account, **case.wishes).require_feasible()
     assert caught.value.where == case.field
     assert case.says in caught.value.what
-    assert changes(aws, since=before) == []
-    assert existing(aws) == things
+    assert changes(world, since=before) == []
+    assert existing(world) == things
 
 
 def existing(aws: AwsWorld) -> dict[str, int]:
@@ -109,17 +136,13 @@ def existing(aws: AwsWorld) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("place", ["us-east-1", "us-west-2"])
-def test_an_empty_bucket_of_the_region_is_taken(aws: AwsWorld, place: str) -> None:
+def test_an_empty_bucket_of_the_region_is_taken(world: AwsWorld, team: AwsAccount, place: str) -> None:
     """CLU-06: us-east-1 is told as no place at all."""
-    account: AwsAccount = connected()
-    share_image(aws, region=place)
-    bucket(place)(aws)
-    planned(account, region=place, bucket="groundwork-mine").require_feasible()
+    bucket(place)(world)
+    planned(team, region=place, bucket=BUCKET).require_feasible()
 
 
-def test_a_bucket_in_use_is_the_clusters_own_when_its_run_goes_on(aws: AwsWorld) -> None:
+def test_a_bucket_in_use_is_the_clusters_own_when_its_run_goes_on(world: AwsWorld, team: AwsAccount) -> None:
     """CLU-06, CLU-12: an earlier run of the same cluster may have written into it."""
-    account = connected()
-    share_image(aws)
-    bucket(objects=1)(aws)
-    planned(account, is_begun=True, bucket="groundwork-mine").require_feasible()
+    bucket(objects=1)(world)
+    planned(team, is_begun=True, bucket=BUCKET).require_feasible()
