@@ -104,6 +104,8 @@ CASES = [
     Case("image_version", {"image_version": "2025.1"}, "no image groundwork-2025.1-x86_64 in us-east-1"),
     Case("zone", {"zone": "us-east-1z"}, "us-east-1z does not sell c5.xlarge"),
     Case("zone", {"zone": "us-east-1e"}, "us-east-1e does not sell c5.xlarge"),
+    Case("zone", {"zone": "us-east-1d"}, "no subnet for nodes: the subnets are in us-east-1a and us-east-1b"),
+    Case("vpc_id", {"vpc_id": "vpc-01234567", "subnet_id": "subnet-01234567"}, "there is no network vpc-01234567"),
     Case("bucket", {"bucket": BUCKET}, "there is no bucket groundwork-mine"),
     Case("bucket", {"bucket": BUCKET}, "is in us-west-2, the cluster in us-east-1", bucket("us-west-2")),
     Case("bucket", {"bucket": BUCKET}, "is not empty", bucket(objects=1)),

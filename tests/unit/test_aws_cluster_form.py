@@ -222,10 +222,30 @@ def test_what_does_not_go_together_names_its_field(field: str, wishes: dict[str,
     assert caught.value.where == field
 
 
-def test_a_restricted_account_is_refused() -> None:
-    """ACC-03: it lets us make neither key nor group; no cluster is begun there that could not be ended."""
-    restricted = account(Variant.RESTRICTED, vpc_id="vpc-01234567", instance_profile="nodes")
-    assert stopping(found(restricted)) == {"account"}
+IN_IT: dict[str, Any] = {
+    "vpc_id": "vpc-01234567",
+    "subnet_id": "subnet-01234567",
+    "security_group_id": "sg-01234567",
+    "instance_profile": "nodes",
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "change"),
+    [
+        ("vpc_id", {"vpc_id": "vpc-89abcdef"}),
+        ("instance_profile", {"instance_profile": "others"}),
+        ("security_group_id", {"security_group_id": ""}),
+        ("bucket", {"bucket": "groundwork-mine"}),
+    ],
+)
+def test_a_restricted_account_gives_what_it_names(field: str, change: dict[str, Any]) -> None:
+    """NET-02: the network and the instance profile are the account's, and groups are made by whoever may."""
+    restricted = account(
+        Variant.RESTRICTED, vpc_id="vpc-01234567", instance_profile="nodes", features=[Feature.EFS, Feature.PORTS]
+    )
+    assert stopping(found(restricted, **IN_IT)) == set()
+    assert stopping(found(restricted, **{**IN_IT, **change})) == {field}
 
 
 def test_an_account_gives_what_it_was_connected_for() -> None:

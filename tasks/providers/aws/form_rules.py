@@ -36,13 +36,24 @@ def _nodes(spec: AwsClusterSpec, _: AwsAccount) -> Iterator[PlanFinding]:
         )
 
 
-def _network(spec: AwsClusterSpec, _: AwsAccount) -> Iterator[PlanFinding]:
+def _network(spec: AwsClusterSpec, account: AwsAccount) -> Iterator[PlanFinding]:
     if spec.vpc_id and not spec.subnet_id:
         yield error("vpc_id", "a network of yours needs a subnet of yours", "Give subnet_id too.")
     if spec.subnet_id and not spec.vpc_id:
         yield error("subnet_id", "it needs the network that it is in", "Give vpc_id too.")
     if spec.security_group_id and not spec.vpc_id:
         yield error("security_group_id", "it needs the network that it is in", "Give vpc_id too.")
+    if account.variant is Variant.RESTRICTED:
+        yield from _restricted(spec, account)
+
+
+def _restricted(spec: AwsClusterSpec, account: AwsAccount) -> Iterator[PlanFinding]:
+    if spec.vpc_id != account.vpc_id:
+        yield error("vpc_id", f"the account lets us work in {account.vpc_id} only", "Give that one, or leave it empty.")
+    if not spec.security_group_id:
+        yield error("security_group_id", "a restricted account makes no security groups", "Give one of that network.")
+    if spec.bucket:
+        yield error("bucket", "a restricted account gives us no buckets", "Leave it empty.")
 
 
 def _place(spec: AwsClusterSpec, _: AwsAccount) -> Iterator[PlanFinding]:
@@ -52,8 +63,12 @@ def _place(spec: AwsClusterSpec, _: AwsAccount) -> Iterator[PlanFinding]:
         yield error("zone", "the subnet says in which zone nodes stand", "Leave it empty, or subnet_id.")
 
 
-def _profile(spec: AwsClusterSpec, _: AwsAccount) -> Iterator[PlanFinding]:
-    if spec.instance_profile and not spec.instance_profile.startswith(NODE_PREFIX):
+def _profile(spec: AwsClusterSpec, account: AwsAccount) -> Iterator[PlanFinding]:
+    if account.variant is Variant.RESTRICTED:
+        if spec.instance_profile != account.instance_profile:
+            text = f"the account lets us give nodes {account.instance_profile} only"
+            yield error("instance_profile", text, "Give that one, or leave it empty.")
+    elif spec.instance_profile and not spec.instance_profile.startswith(NODE_PREFIX):
         yield error("instance_profile", f"our policies let us use names that begin with {NODE_PREFIX} only")
 
 
@@ -150,8 +165,6 @@ def _tags(spec: AwsClusterSpec, _: AwsAccount) -> Iterator[PlanFinding]:
 
 
 def _features(spec: AwsClusterSpec, account: AwsAccount) -> Iterator[PlanFinding]:
-    if account.variant is Variant.RESTRICTED:
-        yield error("account", "no clusters are made in restricted accounts yet", "Take an automated one.")
     if spec.spot and Feature.SPOT not in account.features:
         yield error("spot", f"account {account.name} was connected without it", "Run show-aws-onboarding with it.")
     elif spec.spot:

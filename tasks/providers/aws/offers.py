@@ -3,7 +3,7 @@
 By "DescribeRegions", "DescribeInstanceTypeOfferings" and "DescribeAvailabilityZones" in the EC2 API Reference.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from blocks.aws_cluster import AwsClusterSpec
@@ -67,9 +67,16 @@ def region_findings(told: Mapping[str, bool], region: str) -> Iterator[PlanFindi
 
 
 def type_findings(
-    spec: AwsClusterSpec, known: Mapping[str, NodeType], sold: Mapping[str, list[str]]
+    spec: AwsClusterSpec, known: Mapping[str, NodeType], sold: Mapping[str, list[str]], places: Collection[str] = ()
 ) -> Iterator[PlanFinding]:
-    """Say what is wrong with the types of nodes: unknown, of two processors, without EFA, sold nowhere or elsewhere."""
+    """Say what is wrong with the types of nodes: unknown, of two processors, without EFA, sold nowhere or elsewhere.
+
+    Args:
+        spec: What is asked for.
+        known: The types that the region knows.
+        sold: The zones in which each is sold.
+        places: The zones in which there are subnets for nodes; none: not known.
+    """
     asked = {"head_type": spec.type_of_head, "node_type": spec.node_type}
     fields = {name: field for field, name in asked.items()}
     missing = [name for name in fields if name not in known]
@@ -83,7 +90,7 @@ def type_findings(
         yield error("head_type", text, "Take types of one kind of processor.")
     for one in dict.fromkeys((nodes, head)):
         yield from _wishes(spec, one, fields[one.name])
-    yield from _places(spec, fields, sold)
+    yield from _places(spec, fields, sold, places)
 
 
 def _said(one: NodeType) -> str:
@@ -100,18 +107,28 @@ def _wishes(spec: AwsClusterSpec, one: NodeType, field: str) -> Iterator[PlanFin
         yield note(field, f"{one.name} takes part in no placement group: its nodes may stand far from each other")
 
 
-def _places(spec: AwsClusterSpec, fields: Mapping[str, str], sold: Mapping[str, list[str]]) -> Iterator[PlanFinding]:
+def _places(
+    spec: AwsClusterSpec, fields: Mapping[str, str], sold: Mapping[str, list[str]], places: Collection[str]
+) -> Iterator[PlanFinding]:
     for name, field in fields.items():
         if not sold.get(name):
             yield error(field, f"no zone of {spec.region} sells {name}", "show-aws-choices lists what is sold.")
             return
+    types = " and ".join(fields)
     together = sorted(set.intersection(*(set(sold[name]) for name in fields)))
+    usable = [zone for zone in together if not places or zone in places]
+    there = f"the subnets are in {' and '.join(sorted(places))}"
     if not together:
-        yield error("head_type", f"no zone of {spec.region} sells {' and '.join(fields)}", "Take the same type.")
+        yield error("head_type", f"no zone of {spec.region} sells {types}", "Take the same type.")
     elif spec.zone and spec.zone not in together:
-        yield error("zone", f"{spec.zone} does not sell {' and '.join(fields)}", f"These do: {', '.join(together)}.")
-    elif len(together) == 1 and not spec.zone:
-        yield note("zone", f"only {together[0]} sells {' and '.join(fields)}: where it has no room, there is no other")
+        yield error("zone", f"{spec.zone} does not sell {types}", f"These do: {', '.join(together)}.")
+    elif spec.zone and spec.zone not in usable:
+        yield error("zone", f"{spec.zone} has no subnet for nodes: {there}", "Take one of these, or leave it empty.")
+    elif not usable:
+        text = f"{types} is sold in {', '.join(together)}, and {there}"
+        yield error("node_type", text, "Take another type, or a network of yours with vpc_id and subnet_id.")
+    elif len(usable) == 1 and not spec.zone:
+        yield note("zone", f"only {usable[0]} is left for {types}: where it has no room, there is no other")
 
 
 def image_of(

@@ -8,10 +8,20 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from blocks.aws_account import AwsAccount, Feature, Finding
+from blocks.aws_account import AwsAccount, Feature, Finding, Variant
 from blocks.aws_cluster import AwsClusterSpec, Doubt
-from blocks.errors import AccessDenied, QuotaExceeded
-from tasks.providers.aws import bucket_choice, form_rules, node_types, offers, own_network, prices, quotas, self_test
+from blocks.errors import AccessDenied, NotFound, QuotaExceeded
+from tasks.providers.aws import (
+    bucket_choice,
+    form_rules,
+    node_types,
+    offers,
+    own_ground,
+    own_network,
+    prices,
+    quotas,
+    self_test,
+)
 from tasks.providers.aws.findings import PlanFinding, error, note, require_none, warning, without
 from tasks.providers.aws.image_catalogue import Image
 from tasks.providers.aws.naming import Owner
@@ -23,6 +33,9 @@ from tasks.providers.aws.session import AwsSession
 
 VERIFIED_WITHIN = timedelta(hours=30)
 """How old a verification of the account may be whose findings count: every night there is one."""
+
+SUBNETS = 2
+"""Zones in which a network of ours has subnets: the first ones by name."""
 
 _AT_ONCE = 8
 
@@ -116,7 +129,9 @@ def make(asker: Asker, spec: AwsClusterSpec) -> Plan:
 
 def features_of(spec: AwsClusterSpec, account: AwsAccount) -> list[Feature]:
     """Return what a cluster needs of its account's features."""
-    wanted = {Feature.CLUSTERS, Feature.NETWORKS, Feature.EFS}
+    wanted = {Feature.CLUSTERS, Feature.EFS}
+    if not spec.vpc_id:
+        wanted.add(Feature.NETWORKS)
     if spec.spot:
         wanted.add(Feature.SPOT)
     if (spec.services or spec.allowed_addresses) and Feature.PORTS in account.features:
@@ -137,13 +152,12 @@ def _asked(asker: Asker, spec: AwsClusterSpec, found: list[PlanFinding]) -> Plan
         allowed = threads.submit(permission_findings, asker, spec)
         emptied = threads.submit(_bucket, asker, spec)
         lived_in = threads.submit(_own_network, asker, spec)
-        standing = threads.submit(find, session, spec.region, Owner(asker.installation))
-        known = typed.result()
-        found += offers.type_findings(spec, known, sold.result())
+        standing = threads.submit(_ground, asker, spec)
+        known, (is_laid, places) = typed.result(), standing.result()
+        found += offers.type_findings(spec, known, sold.result(), places)
         image: Future[tuple[Image | None, list[PlanFinding]]] | None = None
         if known.keys() >= names:
             image = threads.submit(offers.image_of, session, asker.owner, spec, known[spec.node_type])
-        is_laid = standing.result() is not None
         counted = _quotas(asker, spec, known, is_laid=is_laid) if known.keys() >= names else []
         start, why = image.result() if image else (None, [])
         found += [*why, *lived_in.result(), *emptied.result(), *_short(counted), *allowed.result()]
@@ -152,13 +166,29 @@ def _asked(asker: Asker, spec: AwsClusterSpec, found: list[PlanFinding]) -> Plan
     return _plan(
         spec,
         found,
-        parts=(*_of_cluster(spec, known, cost), *_of_region(is_there=is_laid)),
+        parts=(*_of_cluster(spec, known, cost), *_of_region(asker.account, spec, is_there=is_laid)),
         ranks=_ranks(spec, known),
         hourly_usd=_cost(spec, cost),
         image=start,
         quotas=tuple(one.text for one in counted),
         permissions=_actions(spec, asker.account),
     )
+
+
+def _ground(asker: Asker, spec: AwsClusterSpec) -> tuple[bool, tuple[str, ...]]:
+    """Tell whether what clusters share stands already, and the zones of its subnets; none where that is not known."""
+    session, owner = asker.session, Owner(asker.installation)
+    if spec.vpc_id:
+        try:
+            ground = own_ground.find(session, asker.account, spec, owner)
+        except NotFound:
+            # The network's own findings say so, with the field.
+            return False, ()
+    else:
+        ground = find(session, spec.region, owner)
+    if ground is None:
+        return False, () if spec.vpc_id else tuple(offers.zones(session, spec.region)[:SUBNETS])
+    return True, tuple(zone for zone, _ in ground.private_subnets)
 
 
 def _own_network(asker: Asker, spec: AwsClusterSpec) -> list[PlanFinding]:
@@ -203,7 +233,9 @@ def _permission(found: Finding) -> PlanFinding:
 def _quotas(asker: Asker, spec: AwsClusterSpec, known: Mapping[str, NodeType], *, is_laid: bool) -> list[Finding]:
     if asker.is_begun:
         return []
-    shared = [] if is_laid else [Quota.NETWORKS, Quota.ADDRESSES, Quota.FILE_SYSTEMS]
+    shared = [] if is_laid else [Quota.FILE_SYSTEMS]
+    if not is_laid and not spec.vpc_id:
+        shared += [Quota.NETWORKS, Quota.ADDRESSES]
     need = {**_vcpus(spec, known), **dict.fromkeys(shared, 1)}
     return quotas.room(asker.session, spec.region, need, shared)
 
@@ -274,21 +306,28 @@ def _of_cluster(spec: AwsClusterSpec, known: Mapping[str, NodeType], cost: Mappi
         yield Part("security group", 1, "cluster")
 
 
-def _of_region(*, is_there: bool) -> Iterator[Part]:
-    yield from (Part(what, count, "region", is_there=is_there) for what, count in _SHARED.items())
+def _of_region(account: AwsAccount, spec: AwsClusterSpec, *, is_there: bool) -> Iterator[Part]:
+    what = {
+        **({} if spec.vpc_id else _NETWORK),
+        "shared files (EFS)": 1,
+        "mount targets": 1 if spec.vpc_id else SUBNETS,
+    }
+    if account.variant is Variant.AUTOMATED:
+        what |= _KEEPING
+    yield from (Part(name, count, "region", is_there=is_there) for name, count in what.items())
 
 
-_SHARED = {
+_NETWORK = {
     "VPC": 1,
-    "public subnets": 2,
-    "private subnets": 2,
+    "public subnets": SUBNETS,
+    "private subnets": SUBNETS,
     "internet gateway": 1,
     "elastic IP": 1,
     "NAT gateway": 1,
     "route tables": 2,
     "S3 endpoint": 1,
-    "shared files (EFS)": 1,
-    "mount targets": 2,
+}
+_KEEPING = {
     "security group of the shared files": 1,
     "KMS key": 1,
     "bucket": 1,
