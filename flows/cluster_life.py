@@ -62,7 +62,9 @@ def resize_cluster(cluster: Cluster, node_count: NodeCount) -> None:
 
 @sentence(name="stop-cluster", run_name="stop-{cluster.name}")
 def stop_cluster(cluster: Cluster) -> None:
-    """Stop a cluster's nodes. Its shared folder and its definition stay; start-cluster brings it back.
+    """Stop a cluster. Its shared folder and its definition stay; start-cluster brings it back.
+
+    In a cloud the head is stopped and keeps its disk, which is billed; the workers end, and their disks with them.
 
     Args:
         cluster: The cluster.
@@ -76,7 +78,7 @@ def stop_cluster(cluster: Cluster) -> None:
 
 @sentence(name="start-cluster", run_name="start-{cluster.name}")
 def start_cluster(cluster: Cluster) -> None:
-    """Start a cluster that is stopped, or bring back the dead nodes of one that failed.
+    """Start a cluster that is stopped, or bring back the dead nodes of one that failed; missing ones are made anew.
 
     Args:
         cluster: The cluster.
@@ -85,6 +87,7 @@ def start_cluster(cluster: Cluster) -> None:
         cluster = read_again(cluster, State.STOPPED, State.STARTING, State.FAILED)
         with entered(cluster), failing(cluster):
             cluster = start_nodes(cluster)
+            launch_nodes(cluster)
             cluster = enter_nodes(cluster, State.STARTING)
             furnish_nodes(cluster)
             verify_nodes(cluster)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from blocks.aws_cluster import AwsClusterSpec
 from blocks.cluster import Cluster, State
 from blocks.cluster_spec import ClusterSpec, LocalClusterSpec
-from blocks.errors import WrongState
+from blocks.errors import GroundworkError, WrongState
 from tasks import bring_up, cluster_keys, records, verification
 from tasks.entry import leave, sessions_to
 from tasks.providers.accounts import provider_for
@@ -101,17 +101,18 @@ def set_node_count(cluster: Cluster, node_count: int) -> Cluster:
 
 @step("take the leaving nodes out of the hostfile of {cluster.name}")
 def retire_nodes(cluster: Cluster) -> Cluster:
-    """Tell the launcher first that nodes go, then remove them."""
-    staying = [node for node in cluster.nodes if node.index <= cluster.spec.node_count]
-    leaving = [node.index for node in cluster.nodes if node.index > cluster.spec.node_count]
+    """Tell the launcher first that nodes go, then remove them; those of a resize that died, too."""
+    provider, last = provider_for(cluster.spec.account), cluster.spec.node_count
+    staying = [node for node in cluster.nodes if node.index <= last]
+    leaving = {node.index for node in (*cluster.nodes, *provider.nodes(cluster)) if node.index > last}
     cluster = records.change(cluster, State.UPDATING, nodes=staying)
-    provider_for(cluster.spec.account).terminate(cluster, leaving)
+    provider.terminate(cluster, sorted(leaving))
     return cluster
 
 
 @step("stop the nodes of {cluster.name}")
 def stop_nodes(cluster: Cluster) -> Cluster:
-    """Stop all nodes; the shared folder stays."""
+    """Stop the cluster; the shared folder stays. Which nodes are stopped, and which end, is the place's to say."""
     cluster = records.change(cluster, State.STOPPING)
     leave(cluster)
     provider = provider_for(cluster.spec.account)
@@ -131,10 +132,14 @@ def start_nodes(cluster: Cluster) -> Cluster:
 
 @step("remove everything of {cluster.name}")
 def release(cluster: Cluster) -> Cluster:
-    """Remove nodes, keys, network and files, to zero."""
+    """Remove nodes, keys, network and files, to zero. Where that fails, the record says why, and stays."""
     cluster = records.change(cluster, State.DELETING)
     leave(cluster)
-    provider_for(cluster.spec.account).release(cluster)
+    try:
+        provider_for(cluster.spec.account).release(cluster)
+    except GroundworkError as error:
+        records.change(cluster, State.DELETING, f"delete failed: {error}")
+        raise
     return cluster
 
 

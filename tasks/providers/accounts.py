@@ -23,9 +23,12 @@ def provider_for(account: str) -> Provider:
     """Return the provider of an account, named ``<block type>/<document>``. Asked once in a process.
 
     Raises:
-        BadInput: There is no such account.
+        BadInput, NotFound: There is no such account.
+        WrongState: It is not connected.
     """
     kind, _, name = account.partition("/")
+    if kind == "aws-account":
+        return _aws_provider(account, name)
     if kind != LocalMachine.get_block_type_slug():
         raise BadInput(f"{account} is no account that clusters can stand in", where="account")
     try:
@@ -33,6 +36,14 @@ def provider_for(account: str) -> Provider:
     except ValueError as error:
         raise BadInput(f"there is no account {account}", where="account", advice="Run `make deploy`.") from error
     return LocalProvider(machine.hosts)  # type: ignore[union-attr]
+
+
+def _aws_provider(account: str, name: str) -> Provider:
+    from tasks.installation import installation
+    from tasks.providers.aws.provider import AwsProvider
+
+    found, session = entered_aws(name)
+    return AwsProvider(session, found, installation(), key_store_for(account))
 
 
 @cache

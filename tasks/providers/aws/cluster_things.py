@@ -170,28 +170,30 @@ def _is_new(standing: Standing, authorize: Callable[[], None]) -> bool:
 # ---------------------------------------------------------------------------------------------------------- removing
 
 
-def remove_all(standing: Standing) -> list[str]:
-    """Remove what is there, once; return what is still there, and why. Nothing: a look after it saw nothing.
+def remove_all(standing: Standing) -> tuple[set[str], list[str]]:
+    """Remove what is there, once; return which parts were there, and what still is, with the reason.
 
     Raises:
         GroundworkError: AWS does not tell, or does not let us.
     """
-    tried = {name: _refusal(name, remove) for name, remove in _owned(standing)}
-    if not tried:
-        return []
-    return [tried.get(name) or name for name, _ in _owned(standing)]
+    there = list(_owned(standing))
+    tried = {name: _refusal(name, remove) for _, name, remove in there}
+    left = [tried.get(name) or name for _, name, _ in _owned(standing)] if there else []
+    return {part for part, _, _ in there}, left
 
 
-def _owned(standing: Standing) -> Iterator[tuple[str, Callable[[], object]]]:
+def _owned(standing: Standing) -> Iterator[tuple[str, str, Callable[[], object]]]:
+    """Yield part, name and how it is removed of all that is there."""
     with translated(f"what {standing.where} owns"):
         groups = [group["GroupId"] for group in _groups(standing)]
         pairs, placements = list(_key_pairs(standing)), _placement_groups(standing)
+    ec2 = standing.ec2
     for group_id in groups:
-        yield f"security group {group_id}", partial(standing.ec2.delete_security_group, GroupId=group_id)
+        yield GROUP, f"security group {group_id}", partial(ec2.delete_security_group, GroupId=group_id)
     for pair_id in pairs:
-        yield f"key pair {pair_id}", partial(standing.ec2.delete_key_pair, KeyPairId=pair_id)
+        yield KEY_PAIR, f"key pair {pair_id}", partial(ec2.delete_key_pair, KeyPairId=pair_id)
     for name in placements:
-        yield f"placement group {name}", partial(standing.ec2.delete_placement_group, GroupName=name)
+        yield PLACEMENT_GROUP, f"placement group {name}", partial(ec2.delete_placement_group, GroupName=name)
 
 
 def _refusal(name: str, remove: Callable[[], object]) -> str:

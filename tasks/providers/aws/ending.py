@@ -4,6 +4,7 @@ A round may be repeated at any time, so a crash between two of them, and a look 
 """
 
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 
 from blocks.errors import NotFound
 from tasks.providers.aws.cluster_things import remove_all
@@ -12,7 +13,10 @@ from tasks.providers.aws.refusals import translated
 from tasks.providers.aws.standing import Standing
 from tasks.providers.aws.waiting import wait_for
 
+NODES = "nodes"
+
 _ROUND_S = 3.0
+_MOST_LOOKS = 4
 _CHANGED_WITHIN_S = 600.0
 _GONE_WITHIN_S = 1800.0
 
@@ -76,26 +80,45 @@ def start(standing: Standing) -> None:
     _rounds(standing, "start of nodes", step)
 
 
-def release(standing: Standing) -> None:
-    """Remove nodes and all else that a cluster owns, until a look sees nothing, which is not the first one.
+def release(standing: Standing, expected: Collection[str]) -> None:
+    """Remove nodes and all else that a cluster owns, until a look sees nothing.
+
+    Args:
+        standing: The cluster's place.
+        expected: Parts that should be there (``NODES``, and those of ``cluster_things``): what is not seen although it
+            should be is looked for some times more, for EC2 may tell of it late.
 
     Raises:
         TimedOut: With what is still there, and why.
         GroundworkError: AWS does not tell, or does not let us: nothing is taken for gone.
     """
-    looks: list[int] = []
+    sweep = _Sweep(standing, set(expected))
+    wait_for(f"end of {standing.where}", sweep.step, _is_empty, limit_s=_GONE_WITHIN_S, first_s=0, every_s=_ROUND_S)
 
-    def step() -> list[str]:
-        looks.append(0)
-        nodes = [node for node in listed(standing) if node.state != "terminated"]
-        _terminated(standing, [node.node_id for node in nodes if node.state != "shutting-down"])
+
+@dataclass
+class _Sweep:
+    """The rounds of a release: which expected parts were not seen yet, and how often was looked in vain."""
+
+    standing: Standing
+    unseen: set[str]
+    looks: int = 0
+
+    def step(self) -> list[str]:
+        """Remove what is seen; return what is still there, or may be."""
+        told = listed(self.standing)
+        nodes = [node for node in told if node.state != "terminated"]
+        _terminated(self.standing, [node.node_id for node in nodes if node.state != "shutting-down"])
+        if told:
+            self.unseen.discard(NODES)
         if nodes:
             return [f"{node.node_id} ({node.state})" for node in nodes]
-        held = remove_all(standing)
-        # What was made a moment ago may not be told of yet.
-        return held if held or len(looks) > 1 else ["nothing is seen yet"]
-
-    wait_for(f"end of {standing.where}", step, _is_empty, limit_s=_GONE_WITHIN_S, first_s=0, every_s=_ROUND_S)
+        parts, held = remove_all(self.standing)
+        self.unseen -= parts
+        if held:
+            return held
+        self.looks += 1
+        return [f"{part}: not seen yet" for part in sorted(self.unseen)] if self.looks < _MOST_LOOKS else []
 
 
 def _rounds(standing: Standing, what: str, step: Callable[[], list[str]]) -> None:

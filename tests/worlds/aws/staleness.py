@@ -9,7 +9,7 @@ from collections import OrderedDict, deque
 
 from werkzeug.wrappers import Response
 
-from tests.worlds.aws import paging, wire
+from tests.worlds.aws import models, paging, wire
 from tests.worlds.aws.call import Call, CannotAnswer, Refused
 from tests.worlds.aws.rules.lookups import KINDS
 
@@ -56,10 +56,17 @@ def _nothing_yet(call: Call, number: int) -> Response:
         kind = KINDS.get(wanted.rpartition("-")[0])
         if kind:
             return wire.refusal(call, Refused(kind.code, kind.words.format(wanted)), number)
-    lists = paging.lists_of(call)
+    lists = paging.lists_of(call) or _only_list(call)
     if not lists or _ids(call):
         raise CannotAnswer("the world does not know how this looked before it was there: let it be asked once before")
     return wire.answer(call, {name: [] for name in lists}, number)
+
+
+def _only_list(call: Call) -> list[str]:
+    """Return the list in an answer that has nothing else and comes in one page, as that of DescribeKeyPairs."""
+    shape = models.operation_model(call.service, call.operation).output_shape
+    members = shape.members if shape is not None else {}
+    return list(members) if [member.type_name for member in members.values()] == ["list"] else []
 
 
 def _ids(call: Call) -> list[str]:
