@@ -26,6 +26,8 @@ NOT_THE_PRODUCT = {
 
 DENIALS_WANTED = {
     "tests/contract/test_aws_plan_denials.py": "names somebody else's bucket to see how the plan says so",
+    "tests/contract/test_aws_ports.py::test_a_group_of_the_users": "asks for a group that our policies do not know",
+    "tests/contract/test_aws_ports.py::test_without_the_feature": "leaves a feature's policy out",
     "tests/contract/test_aws_self_test.py": "weakens roles to see what the self-test says of them",
 }
 """Tests that weaken a role to see how the product says so, with the reason."""
