@@ -138,15 +138,21 @@ def test_a_subnet_that_is_gone(automated: Place) -> None:
     assert automated.standing.parts() == []
 
 
-@pytest.mark.parametrize("operation", ["CreateFileSystem", "CreateMountTarget"])
-@pytest.mark.parametrize("kind", ["drop", "lose_reply"])
-def test_cut_off_it_is_finished_by_the_next_run(restricted: Place, operation: str, kind: str) -> None:
-    """NET-02: whatever became of the call, there is one file system with one mount target in the end."""
-    restricted.aws.fault(kind, f"efs:{operation}", times=5)
-    with suppress(PlaceUnreachable, PlaceFailed, TimedOut):
-        restricted.lay()
-    restricted.aws.mend()
-    ground = restricted.lay(again(restricted.site))
-    own_ground.wait_files(restricted.site, ground)
+def test_cut_off_it_is_finished_by_the_next_run(restricted: Place) -> None:
+    """NET-02: whatever became of a call, there is one file system with one mount target in the end."""
+    site = restricted.site
+    for kind, operation in (
+        ("drop", "CreateFileSystem"),
+        ("lose_reply", "CreateFileSystem"),
+        ("drop", "CreateMountTarget"),
+        ("lose_reply", "CreateMountTarget"),
+    ):
+        restricted.aws.fault(kind, f"efs:{operation}", times=5)
+        with suppress(PlaceUnreachable, PlaceFailed, TimedOut):
+            restricted.lay(site)
+        restricted.aws.mend()
+        site = again(site)
+    ground = restricted.lay(site)
+    own_ground.wait_files(site, ground)
     assert [tags[PART_TAG] for tags in restricted.standing.tagged().values()] == ["shared-files"]
     assert len(restricted.targets(ground)) == 1
