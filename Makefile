@@ -4,7 +4,7 @@ READY := deployments/venv.sh
 PYTHON_HERE := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help aws-world run drill up down deploy rotate-key test check bench lock clean
+.PHONY: help aws-world run drill drill-aws up down deploy rotate-key test check bench lock clean
 
 help:  ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -29,6 +29,9 @@ test:  ## Run all tests; says at the end what could not run here
 
 drill:  ## Run the long forms of tests that `make test` runs short
 	@$(READY) && exec $(PYTHON_HERE) -m pytest -m drill
+
+drill-aws:  ## Kill each AWS flow at each of its calls, run it again, compare; ends with OK or what did not converge
+	@$(READY) && exec $(PYTHON_HERE) -m tests.drill
 
 check:  ## Lint, format, types, import contracts
 	@$(READY) && .venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports

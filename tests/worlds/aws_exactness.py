@@ -6,6 +6,7 @@ and prints both lists at the end. With ``GROUNDWORK_EXACT=1`` a run fails of a l
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -82,7 +83,8 @@ def _is_of(test: str, names: Iterable[str]) -> bool:
 def pytest_configure(config: pytest.Config) -> None:
     """Let all worlds of this run, in whatever process, note what they were asked."""
     if FOLDER not in os.environ:
-        os.environ[FOLDER] = tempfile.mkdtemp(prefix="gw-calls-")
+        folder = os.environ[FOLDER] = tempfile.mkdtemp(prefix="gw-calls-")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 def pytest_runtest_logstart(nodeid: str) -> None:

@@ -1,0 +1,79 @@
+"""What is drilled: acts in a row, in a world that was made ready for them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import SecretStr
+
+from blocks.aws_account import AwsAccount, Feature, Health, Variant
+from blocks.jump_host import JumpHost
+from tasks.providers.aws import policies
+from tests.contract.least_rights import EXTERNAL_ID, role
+from tests.drill import acts
+from tests.worlds.aws_accounts import keys_of_a_user
+from tests.worlds.aws_clusters import share_image
+from tests.worlds.aws_world import CUSTOMER, AwsWorld
+
+INSTALLATION_ID = "d" * 12
+"""The installation that every lane is: its name is in what it makes, and lanes are compared."""
+
+Told = Mapping[str, Mapping[str, Any]]
+"""The words of each act, by its name."""
+
+
+@dataclass(frozen=True)
+class Life:
+    """Acts in a row.
+
+    Args:
+        name: Its name.
+        acts: What is done and killed, by names in ``tests.drill.acts``; each is compared with its undisturbed end.
+        first: What is done before, undisturbed.
+        ready: Makes an empty world ready; returns the acts' words.
+        settings: The world's settings.
+    """
+
+    name: str
+    acts: tuple[str, ...]
+    first: tuple[str, ...] = ()
+    ready: Callable[[AwsWorld], Told] = lambda _: {}
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _keys_for_a_role(aws: AwsWorld) -> Told:
+    return {"make_role": {"key": keys_of_a_user(aws)}}
+
+
+def _connected(aws: AwsWorld) -> Told:
+    """An account with our role in it and no more than its policies, an image, and a way to nodes."""
+    documents = policies.permission_policies(Variant.AUTOMATED, list(Feature), account_id=CUSTOMER)
+    arn = role("groundwork-access", documents)
+    account = AwsAccount(
+        account_id=CUSTOMER,
+        external_id=EXTERNAL_ID,
+        role_arn=arn,
+        default_region=acts.REGION,
+        features=list(Feature),
+        health=Health.READY,
+    )
+    account.save(acts.ACCOUNT, overwrite=True)
+    share_image(aws)
+    way = aws.jump("jump")
+    jump = JumpHost(
+        host=way.host, port=way.port, user=way.user, host_key=way.host_key, private_key=SecretStr(way.private_key)
+    )
+    jump.save(acts.JUMP, overwrite=True)
+    return {}
+
+
+ROLE = Life("role", ("make_role",), ready=_keys_for_a_role)
+"""A role is made in an account, with keys that are used once."""
+
+CLUSTER = Life("cluster", ("create", "resize", "delete", "cleanup"), ready=_connected, settings={"hosts": True})
+"""A cluster of real hosts in an empty account: made with all its region needs, resized, deleted; the region cleaned."""
+
+REGION = Life("region", ("prepare", "cleanup"), ready=_connected)
+"""A region's ground without a cluster; it needs no hosts."""
+
+LIVES = {life.name: life for life in (ROLE, REGION, CLUSTER)}
