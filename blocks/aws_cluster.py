@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from blocks.cluster_spec import ClusterSpec
 from blocks.ground import Ground
@@ -29,8 +29,13 @@ GroupIdOrNone = Annotated[str, Field(pattern=r"^(sg-([0-9a-f]{8}|[0-9a-f]{17}))?
 BucketOrNone = Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$")]
 """A bucket's name (Amazon S3 User Guide, "General purpose bucket naming rules"); empty: the region's own."""
 
-ImageVersion = Annotated[str, Field(pattern=r"^([0-9]+\.[0-9]+(\.[0-9]+)?(-[a-z0-9.]+)?)?$")]
-"""The version of an image of ours as 2026.11; empty: the newest."""
+ImageVersion = Annotated[
+    # A command line's `-p image_version=2026.10` is read as the number 2026.1, and refused; v2026.10 is a text.
+    str,
+    Field(pattern=r"^(v?[0-9]+\.[0-9]+(\.[0-9]+)?(-[a-z0-9.]+)?)?$"),
+    AfterValidator(lambda text: text.removeprefix("v")),
+]
+"""The version of an image of ours as 2026.11, maybe with a v before it, which is taken away; empty: the newest."""
 
 SshPublicKey = Annotated[
     str,

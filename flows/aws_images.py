@@ -42,7 +42,7 @@ def build_image(  # noqa: PLR0917 # a run form
     crash, and it goes on. Afterwards run share-image.
 
     Args:
-        version: What the image shall be called by, as 2026.11.
+        version: What the image shall be called by, as 2026.11. On a command line with a v before it: v2026.11.
         subnet_id: Where the node stands: a subnet of our own account, with a way out to the internet for packages.
         security_group_id: A security group of the same network, which lets SSH in from here or from the jump host.
         region: Where the image is made; share-image copies it to others.
@@ -74,7 +74,7 @@ def share_image(
     Whether the account can is shown region by region. The run fails when it cannot in one of them.
 
     Args:
-        version: The image's version, as build-image was given it.
+        version: The image's version, as build-image was given it. On a command line with a v before it.
         account: The account.
         regions: Where it shall be launched.
         built_in: Where build-image made it.

@@ -1,5 +1,6 @@
 """Which versions of our images an account may launch (OPS-20)."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -96,6 +97,18 @@ def test_only_what_may_be_launched_is_offered(aws: AwsWorld) -> None:
     ec2.modify_image_attribute(ImageId=pending, LaunchPermission={"Add": [{"UserId": CUSTOMER}]})
     assert versions(customer()) == []
     assert versions(identity()) == ["2026.11"]
+
+
+def test_deprecated_versions_are_not_offered(aws: AwsWorld) -> None:
+    """OPS-20: what its owner deprecated is in no list any more; who asks for that version gets it still."""
+    ec2: Any = aws.client("ec2", INSTALLATION)
+    build(aws, "2026.10")
+    ec2.enable_image_deprecation(ImageId=build(aws, "2026.11"), DeprecateAt=datetime.now(UTC) + timedelta(days=30))
+    assert versions(customer()) == ["2026.11", "2026.10"]
+    aws.advance(timedelta(days=31).total_seconds())
+    assert versions(customer()) == ["2026.10"]
+    assert image_catalogue.find(customer(), INSTALLATION, HERE, "2026.11").version == "2026.11"
+    assert image_catalogue.find(customer(), INSTALLATION, HERE, "").version == "2026.10"
 
 
 def test_why_there_is_none(aws: AwsWorld) -> None:

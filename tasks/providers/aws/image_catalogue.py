@@ -84,7 +84,8 @@ def newest(session: AwsSession, owner_account: str, region: str, architecture: s
     Raises:
         GroundworkError: AWS does not tell.
     """
-    return _offered(known(session, owner_account, region, architecture=architecture))[:MOST_OFFERED]
+    there = known(session, owner_account, region, architecture=architecture, with_deprecated=False)
+    return _offered(there)[:MOST_OFFERED]
 
 
 def find(session: AwsSession, owner_account: str, region: str, version: str, architecture: str = "x86_64") -> Image:
@@ -94,7 +95,7 @@ def find(session: AwsSession, owner_account: str, region: str, version: str, arc
         NotFound: This session may launch no such image; with the versions that there are, or why there is none.
         GroundworkError: AWS does not tell.
     """
-    there = known(session, owner_account, region, architecture=architecture)
+    there = known(session, owner_account, region, architecture=architecture, with_deprecated=bool(version))
     usable = [image for image in there if image.state == "available"]
     wanted = [image for image in usable if image.version == version] if version else _offered(usable)
     if wanted:
@@ -107,9 +108,15 @@ def find(session: AwsSession, owner_account: str, region: str, version: str, arc
 
 
 def known(
-    session: AwsSession, owner_account: str, region: str, *, version: str = "", architecture: str = ""
+    session: AwsSession,
+    owner_account: str,
+    region: str,
+    *,
+    version: str = "",
+    architecture: str = "",
+    with_deprecated: bool = True,
 ) -> list[Image]:
-    """Return our images that a session sees in a region, newest first, whatever their state; deprecated ones too.
+    """Return our images that a session sees in a region, newest first, whatever their state.
 
     Args:
         session: Its own account sees those that are shared with it; the owner sees all.
@@ -117,13 +124,14 @@ def known(
         region: Where.
         version: Only this one; empty: all.
         architecture: Only this one; empty: all.
+        with_deprecated: Also those whose deprecation has come; the owner is told of these in any case.
     """
     named: list[FilterTypeDef] = [{"Name": "name", "Values": [name_of(version or "*", architecture or "*")]}]
     with translated(f"images in {region}"):
         pages = (
             session.client("ec2", region)
             .get_paginator("describe_images")
-            .paginate(Owners=[owner_account], Filters=named, IncludeDeprecated=True)
+            .paginate(Owners=[owner_account], Filters=named, IncludeDeprecated=with_deprecated)
         )
         found = [read(image) for page in pages for image in page["Images"]]
     return sorted((image for image in found if image is not None), key=_age, reverse=True)

@@ -1,5 +1,6 @@
-"""Who may launch an image: launch permissions, told to and changed by its owner alone."""
+"""Who may launch an image, and to whom it is offered: permissions and deprecation, changed by its owner alone."""
 
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tests.worlds.aws.call import Answer, Call, CannotAnswer, Refused
@@ -44,6 +45,17 @@ def describe(_: "World", call: Call) -> Answer:
     if attribute == "description":
         return {"ImageId": image.id, "Description": {"Value": image.description or ""}}
     raise CannotAnswer(f"an image's attribute {attribute}")
+
+
+@answer("ec2", "EnableImageDeprecation")
+def deprecate(world: "World", call: Call) -> Answer:
+    """Let an image be told of to nobody but its owner from a time on, by whole minutes ("Deprecate an AMI")."""
+    image, when = images.own(call, call.params["ImageId"]), call.params["DeprecateAt"]
+    told = (when + timedelta(seconds=30)).replace(second=0, microsecond=0)
+    if told.timestamp() <= world.clock.now_s():
+        raise Refused("InvalidParameterValue", "DeprecateAt must be in the future")
+    image.kept = {**getattr(image, "kept", {}), "DeprecationTime": told.astimezone(UTC).strftime(images.DATES)}
+    return {"Return": True}
 
 
 def _permissions(call: Call, verb: str) -> list[dict[str, str]]:

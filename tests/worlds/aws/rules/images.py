@@ -19,6 +19,9 @@ from tests.worlds.aws.rules.passing_time import DUE
 if TYPE_CHECKING:
     from tests.worlds.aws.world import World
 
+DATES = "%Y-%m-%dT%H:%M:%S.000Z"
+"""How images tell times."""
+
 PUBLIC_ROOT_GIB = 8
 """The root volume of each public image in the world, in GiB."""
 
@@ -135,7 +138,7 @@ def image_document(image: Any, account: str) -> Answer:
     document = {
         "Architecture": image.architecture,
         "BlockDeviceMappings": devices_of(image),
-        "CreationDate": image.creation_date.replace(tzinfo=UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+        "CreationDate": image.creation_date.replace(tzinfo=UTC).strftime(DATES),
         "EnaSupport": kept_of(image, "EnaSupport", otherwise=image.virtualization_type == "hvm"),
         "Hypervisor": "xen",
         "ImageId": image.id,
@@ -154,6 +157,7 @@ def image_document(image: Any, account: str) -> Answer:
     }
     if_any = {
         "BootMode": kept_of(image, "BootMode"),
+        "DeprecationTime": kept_of(image, "DeprecationTime"),
         "Description": image.description,
         "ImageOwnerAlias": image.owner_alias,
         "ImdsSupport": kept_of(image, "ImdsSupport"),
@@ -174,6 +178,9 @@ def describe(world: "World", call: Call) -> Answer:
     if wanted:
         images = [image for image in images if image.id in wanted]
         _refuse_unknown(call, wanted, {image.id for image in images})
+    elif not call.params.get("IncludeDeprecated"):
+        now = world.clock.now().strftime(DATES)
+        images = [one for one in images if one.owner_id == call.account or kept_of(one, "DeprecationTime", now) >= now]
     owners = {call.account if owner == "self" else owner for owner in call.params.get("Owners") or []}
     if owners:
         images = [image for image in images if {image.owner_id, image.owner_alias} & owners]
