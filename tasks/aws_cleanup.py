@@ -113,7 +113,7 @@ def _refuse_clusters(account: AwsAccount, region: str) -> None:
     ]
     if standing:
         raise WrongState(
-            f"{len(standing)} clusters are there: {', '.join(standing)}",
+            f"clusters are there: {', '.join(standing)}",
             where=f"region {region}",
             advice="Remove them with delete-cluster first, failed ones too.",
         )

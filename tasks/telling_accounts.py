@@ -125,7 +125,7 @@ def show_rotation(account: AwsAccount, ours: Caller) -> None:
 
 def take_back(account: AwsAccount) -> None:
     """Remove all that runs have shown of an account."""
-    keys = [f"{kind}-{account.name}" for kind in ("onboarding", "role", "account", "rotation")]
+    keys = [f"{kind}-{account.name}" for kind in ("onboarding", "role", "account", "rotation", "cleanup")]
     wanted = ArtifactFilter(key=ArtifactFilterKey(any_=keys))
     with get_client(sync_client=True) as client:
         while shown := client.read_artifacts(artifact_filter=wanted, limit=50):
