@@ -143,6 +143,7 @@ class _Begun:
 
     def start(self, task: Task[..., R], *told: object) -> PrefectFuture[R]:
         """Begin a step; a future among what it is told is waited for first. What a step needs is begun before it."""
+        # Prefect cannot end a step in a thread when its time is over; each has limits of its own for what it waits for.
         begun = task.submit(*told, return_state=False)
         self._all.append(begun)
         return begun
@@ -166,109 +167,109 @@ def _session(account: AwsAccount) -> AwsSession:
     return session_of(account)
 
 
-@step("look for the ground of {place.region}")
+@step("look for the ground of {place.region}", limit_s=None)
 def find_ground(place: Place) -> RegionGround | None:
     """Look for all that nodes need."""
     return finding.find(place.site.session, place.region, place.owner)
 
 
-@step("look for zones of {place.region}")
+@step("look for zones of {place.region}", limit_s=None)
 def find_zones(place: Place) -> tuple[str, ...]:
     """Look for zones that are open to everybody."""
     return network.two_zones(place.site)
 
 
-@step("ensure the network of {place.region}")
+@step("ensure the network of {place.region}", limit_s=None)
 def ensure_network(place: Place) -> Network:
     """Let there be the VPC."""
     return network.ensure_network(place.site)
 
 
-@step("ensure the public subnets of {place.region}")
+@step("ensure the public subnets of {place.region}", limit_s=None)
 def ensure_public_subnets(place: Place, vpc: Network, zones: tuple[str, ...]) -> Subnets:
     """Let there be the subnets that can be reached from outside."""
     return network.ensure_public_subnets(place.site, vpc, zones)
 
 
-@step("ensure the private subnets of {place.region}")
+@step("ensure the private subnets of {place.region}", limit_s=None)
 def ensure_private_subnets(place: Place, vpc: Network, zones: tuple[str, ...]) -> Subnets:
     """Let there be the subnets of nodes."""
     return network.ensure_private_subnets(place.site, vpc, zones)
 
 
-@step("ensure the internet gateway of {place.region}")
+@step("ensure the internet gateway of {place.region}", limit_s=None)
 def ensure_internet_gateway(place: Place, vpc: Network) -> str:
     """Let there be the internet gateway."""
     return network.ensure_internet_gateway(place.site, vpc)
 
 
-@step("ensure the elastic IP of {place.region}")
+@step("ensure the elastic IP of {place.region}", limit_s=None)
 def ensure_address(place: Place) -> str:
     """Let there be the NAT gateway's address."""
     return network.ensure_address(place.site)
 
 
-@step("ensure the public routes of {place.region}")
+@step("ensure the public routes of {place.region}", limit_s=None)
 def ensure_public_routes(place: Place, vpc: Network, subnets: Subnets, gateway: str) -> str:
     """Let the public subnets reach the internet."""
     return routes.ensure_public_routes(place.site, vpc, subnets, gateway)
 
 
-@step("ensure the private routes of {place.region}")
+@step("ensure the private routes of {place.region}", limit_s=None)
 def ensure_private_routes(place: Place, vpc: Network, subnets: Subnets) -> str:
     """Let the private subnets have routes of their own."""
     return routes.ensure_private_routes(place.site, vpc, subnets)
 
 
-@step("ensure the S3 endpoint of {place.region}")
+@step("ensure the S3 endpoint of {place.region}", limit_s=None)
 def ensure_s3_endpoint(place: Place, vpc: Network, *tables: str) -> None:
     """Let S3 be reached from all subnets."""
     routes.ensure_s3_endpoint(place.site, vpc, tables)
 
 
-@step("ensure the NAT gateway of {place.region}")
+@step("ensure the NAT gateway of {place.region}", limit_s=None)
 def ensure_nat_gateway(place: Place, vpc: Network, subnets: Subnets, address: str, _gateway: str) -> str:
     """Let there be the NAT gateway; it needs the internet gateway to be attached."""
     return routes.ensure_nat_gateway(place.site, vpc, subnets, address)
 
 
-@step("ensure the key of {place.region}")
+@step("ensure the key of {place.region}", limit_s=None)
 def ensure_key(place: Place) -> str:
     """Let there be the KMS key."""
     return keeping.ensure_key(place.site)
 
 
-@step("ensure the state bucket of {place.region}")
+@step("ensure the state bucket of {place.region}", limit_s=None)
 def ensure_bucket(place: Place) -> str:
     """Let there be the state bucket."""
     return keeping.ensure_bucket(place.site)
 
 
-@step("ensure the node role of {place.region}")
+@step("ensure the node role of {place.region}", limit_s=None)
 def ensure_node_profile(place: Place) -> str:
     """Let there be the nodes' role in its instance profile."""
     return node_role.ensure_node_profile(place.site)
 
 
-@step("allow the nodes of {place.region} what they need")
+@step("allow the nodes of {place.region} what they need", limit_s=None)
 def allow_nodes(place: Place, profile: str, bucket: str, key: str) -> None:
     """Let nodes use their part of the bucket, their parameters and logs."""
     node_role.allow_nodes(place.site, profile, bucket, key)
 
 
-@step("ensure the shared files of {place.region}")
+@step("ensure the shared files of {place.region}", limit_s=None)
 def ensure_files(place: Place, key: str) -> str:
     """Let there be the file system."""
     return files.ensure_files(place.site, key)
 
 
-@step("ensure the group of the shared files of {place.region}")
+@step("ensure the group of the shared files of {place.region}", limit_s=None)
 def ensure_files_group(place: Place, vpc: Network) -> str:
     """Let there be the mount targets' security group."""
     return files.ensure_files_group(place.site, vpc)
 
 
-@step("ensure the mount targets of {place.region}")
+@step("ensure the mount targets of {place.region}", limit_s=None)
 def ensure_mount_targets(place: Place, vpc: Network, subnets: Subnets, shared: str, group: str) -> None:
     """Let there be a mount target in each private subnet."""
     files.ensure_mount_targets(place.site, vpc, subnets, shared, group)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from blocks.errors import AccessDenied, NameTaken, ProviderError
+from blocks.errors import NameTaken, ProviderError, QuotaExceeded
 from tasks.providers.aws.naming import PART_TAG, told
 from tasks.providers.aws.policies import TAG
 from tasks.providers.aws.region import finding, network, node_role, routes
@@ -261,18 +261,19 @@ def test_a_bucket_of_somebody_else(prefect_worker: AwsWorld, place: Site) -> Non
         lay(place)
 
 
-def test_rights_that_are_missing_are_named(prefect_worker: AwsWorld, place: Site) -> None:
-    """OPS-07: what is not allowed is told in one line, and the next run goes on from there when it is."""
-    iam = Standing(prefect_worker).to("iam")
-    deny = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "ec2:CreateSubnet", "Resource": "*"}]}
-    iam.put_role_policy(RoleName="groundwork-access", PolicyName="no", PolicyDocument=json.dumps(deny))
-    with pytest.raises(AccessDenied, match="ec2:CreateSubnet"):
+def test_a_run_goes_on_where_one_failed(prefect_worker: AwsWorld, place: Site) -> None:
+    """OPS-07: what AWS refuses is told in one line; repaired, the next run makes only what is missing."""
+    told = {"code": "SubnetLimitExceeded", "message": "The maximum number of subnets has been reached."}
+    prefect_worker.fault("error", "ec2:CreateSubnet", nth=2, times=-1, **told)
+    with pytest.raises(QuotaExceeded, match=r"subnets in us-east-1: .*CreateSubnet: SubnetLimitExceeded"):
         lay(place)
-    iam.delete_role_policy(RoleName="groundwork-access", PolicyName="no")
-    asked = len(prefect_worker.calls("ec2:CreateVpc"))
+    prefect_worker.mend()
+    done = {call["operation"] for call in prefect_worker.calls() if call["operation"] in ("CreateVpc", "CreateKey")}
+    asked = len(prefect_worker.calls())
     lay(again(place))
     assert Standing(prefect_worker).parts() == PARTS
-    assert len(prefect_worker.calls("ec2:CreateVpc")) == asked
+    assert done.isdisjoint(call["operation"] for call in prefect_worker.calls()[asked:])
+    assert len(done) == 2
 
 
 def test_the_nodes_policy_is_kept_up_to_date(prefect_worker: AwsWorld, place: Site, ground: RegionGround) -> None:
