@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from blocks.errors import TimedOut
+from blocks.errors import TimedOut, WrongState
 from tasks.providers.aws.removal import order
 from tasks.providers.aws.removal.deleting import Wishes
 from tasks.providers.aws.removal.listing import look, look_twice_over
 from tasks.providers.aws.removal.removing import remove
 from tasks.providers.aws.removal.things import Area, Kind, Thing
-from tests.contract.region_ground import CLUSTER, QUICK, Laid, area, running_quickly, world
+from tests.contract.region_ground import CLUSTER, QUICK, REGION, Laid, area, running_quickly, world
 from tests.worlds.aws_world import CUSTOMER, AwsWorld
 
 ALL = Wishes(delete_bucket=True)
@@ -79,14 +79,32 @@ def test_a_region_goes_to_zero(quick: AwsWorld) -> None:
 NOT_OF_REGIONS = {Kind.VOLUME, Kind.KEY_PAIR, Kind.PLACEMENT_GROUP, Kind.NETWORK_ACL}
 
 
-def test_a_bucket_stays_without_consent(quick: AwsWorld) -> None:
-    """CLN-15: with all that is in it; everything else is gone, and what stays is told."""
+def test_data_stays_without_consent(quick: AwsWorld) -> None:
+    """CLN-15: the bucket with all that is in it, and snapshots whatever is wished; both are told, the rest is gone."""
     where, before = area(), world(quick)
     laid = Laid(quick)
     laid.fill()
-    assert [str(thing) for thing in remove(where, Wishes(), **QUICK)] == [f"bucket {laid.bucket}"]
-    assert {**before, "buckets": {laid.bucket}} == world(quick)
+    volume = laid.ec2.create_volume(AvailabilityZone=f"{REGION}a", Size=1)["VolumeId"]
+    born = laid.born("snapshot", "backup")
+    snapshot = laid.ec2.create_snapshot(VolumeId=volume, TagSpecifications=born)["SnapshotId"]
+    laid.ec2.delete_volume(VolumeId=volume)
+    stays = {str(thing) for thing in remove(where, Wishes(), **QUICK)}
+    assert stays == {f"bucket {laid.bucket}", f"snapshot {snapshot}"}
+    assert {**before, "buckets": {laid.bucket}, "snapshots": {snapshot}} == world(quick)
     assert laid.client("s3").list_object_versions(Bucket=laid.bucket)["Versions"]
+    assert [str(thing) for thing in remove(where, ALL, **QUICK)] == [f"snapshot {snapshot}"]
+
+
+def test_what_only_the_index_knows(quick: AwsWorld) -> None:
+    """CLN-04: a kind that no list of ours has, with our tag: all else goes, and the region is not called clean."""
+    where, before = area(), world(quick)
+    laid = Laid(quick)
+    name = "/groundwork/somebody"
+    laid.client("logs").create_log_group(logGroupName=name, tags=laid.owner.tags("logs"))
+    with pytest.raises(WrongState, match=name) as caught:
+        remove(where, ALL, **QUICK)
+    assert "does not know how" in str(caught.value)
+    assert world(quick) == before
 
 
 class Killed(BaseException):
@@ -213,7 +231,7 @@ def test_clusters_that_no_record_knows(quick: AwsWorld) -> None:
     laid = Laid(quick)
     node = laid.cluster()
     there = world(quick)
-    with pytest.raises(Exception, match="no record knows") as caught:
+    with pytest.raises(WrongState, match="no record knows") as caught:
         remove(where, ALL, **QUICK)
     assert CLUSTER in str(caught.value)
     assert f"node {node}" in str(caught.value)

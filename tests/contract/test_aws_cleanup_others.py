@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from blocks.aws_account import Feature
 from blocks.errors import AccessDenied, CredentialsInvalid, TimedOut, WrongState
+from tasks.providers.aws.naming import Owner, listed
 from tasks.providers.aws.removal.deleting import Wishes
 from tasks.providers.aws.removal.listing import look_twice_over
 from tasks.providers.aws.removal.removing import remove
 from tests.contract.foreign_things import ALMOST_OURS, in_the_way, plant
 from tests.contract.region_ground import QUICK, SPEED, US, Laid, area, running_quickly, world
+from tests.world.aws.launches import launch
 from tests.worlds.aws_world import AwsWorld
 
 ALL = Wishes(delete_bucket=True)
@@ -187,3 +189,29 @@ def test_a_key_that_took_our_name(quick: AwsWorld) -> None:
     assert left["keys"] == {theirs}
     assert left["aliases"] == {f"alias/groundwork-{US}"}
     assert laid.vpc not in left["networks"]
+
+
+def test_shared_files_in_a_network_of_the_users(quick: AwsWorld) -> None:
+    """CLN-06, CLN-09: ours go, the network stays as it was; a node of the user's in our group is named first."""
+    where, owner = area(), Owner(US)
+    ec2, efs = quick.client("ec2"), quick.client("efs")
+    vpc = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    quick.advance(5)
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.0.0/20")["Subnet"]["SubnetId"]
+    before = world(quick)
+    group = ec2.create_security_group(
+        GroupName="files", Description="-", VpcId=vpc, TagSpecifications=owner.born("security-group", "files")
+    )["GroupId"]
+    files = efs.create_file_system(CreationToken="ours", Tags=listed(owner.tags("shared-files")))["FileSystemId"]
+    quick.advance(60)
+    efs.create_mount_target(FileSystemId=files, SubnetId=subnet, SecurityGroups=[group])
+    [node] = launch(ec2, SubnetId=subnet, SecurityGroupIds=[group])
+    quick.advance(60)
+    there = world(quick)
+    with pytest.raises(WrongState, match=node["InstanceId"]):
+        remove(where, ALL, **QUICK)
+    assert world(quick) == there
+    ec2.terminate_instances(InstanceIds=[node["InstanceId"]])
+    quick.advance(120)
+    remove(where, ALL, **QUICK)
+    assert world(quick) == before

@@ -242,13 +242,18 @@ def _thing(area: Area, kind: Kind, found: Told) -> Thing:
 
 
 def _interfaces(area: Area, found: Iterable[Thing], foreign_files: set[str]) -> list[Thing]:
-    """Return the network interfaces in our networks. Those that AWS made for a thing of ours go by themselves."""
+    """Return the network interfaces in our networks, and those with our groups in the user's.
+
+    Those that AWS made for a thing of ours go by themselves.
+    """
     known = list(found)
-    networks = [thing.id for thing in known if thing.kind is Kind.NETWORK and thing.standing == "ours"]
-    if not networks:
-        return []
+    ours = [thing for thing in known if thing.standing == "ours"]
+    networks = [thing.id for thing in ours if thing.kind is Kind.NETWORK]
+    groups = [thing.id for thing in ours if thing.kind is Kind.GROUP and not {*thing.holds} & {*networks}]
+    told = _asked(area, Kind.INTERFACE, "vpc-id", networks) if networks else []
+    told += _asked(area, Kind.INTERFACE, "group-id", groups) if groups else []
     others = {thing.id for thing in known if thing.standing != "ours"} | foreign_files
-    return [_interface(area, told, others) for told in _asked(area, Kind.INTERFACE, "vpc-id", networks)]
+    return [_interface(area, one, others) for one in told]
 
 
 def _interface(area: Area, told: Told, others: set[str]) -> Thing:
