@@ -21,15 +21,22 @@ _CHANGED_WITHIN_S = 600.0
 _GONE_WITHIN_S = 1800.0
 
 
-def end_nodes(standing: Standing, node_ids: Collection[str]) -> None:
-    """Terminate nodes; returns when EC2 no longer tells of them as alive. New ones may be unknown to it for a while."""
+def end_nodes(standing: Standing, node_ids: Collection[str], *, is_wholly: bool = False) -> None:
+    """Terminate nodes; returns when EC2 no longer tells of them as alive. New ones may be unknown to it for a while.
+
+    Args:
+        standing: The cluster's place.
+        node_ids: EC2's ids.
+        is_wholly: Return only when they have ended wholly, which takes half a minute and more.
+    """
     if not node_ids:
         return
 
     def end() -> list[str]:
         unknown = _terminated(standing, sorted(node_ids))
-        alive = [node.node_id for node in listed(standing) if node.is_alive and node.node_id in node_ids]
-        return sorted({*unknown, *alive})
+        told = [node for node in listed(standing) if node.node_id in node_ids]
+        left = [node.node_id for node in told if node.is_alive or (is_wholly and node.state != "terminated")]
+        return sorted({*unknown, *left})
 
     wait_for(f"end of {_said(node_ids)}", end, _is_empty, limit_s=_CHANGED_WITHIN_S, first_s=0, every_s=_ROUND_S)
 

@@ -130,7 +130,9 @@ class _Launching:
         if self.may_move:
             self.standing = {index: node for index, node in self.standing.items() if node.zone == zone}
         stays = {node.node_id for node in self.standing.values()}
-        end_nodes(self.order.standing, (self.found | self.made) - stays)
+        # A placement group is in one zone, as long as one of its nodes is told of.
+        is_wholly = bool(self.order.ground.placement_group)
+        end_nodes(self.order.standing, (self.found | self.made) - stays, is_wholly=is_wholly)
         self.made, self.found = self.made & stays, stays
 
     def _whole(self, place: Place) -> None:
@@ -194,17 +196,19 @@ class _Launching:
         if not self.made:
             return
 
-        def moving() -> list[str]:
-            told = {node.node_id: node for node in listed(self.order.standing)}
-            for node_id in self.made & set(told):
-                if not told[node_id].is_alive:
-                    raise _ended(told[node_id], self.order.standing.where)
-            return sorted(node_id for node_id in self.made if node_id not in told or told[node_id].state == "pending")
+        def look() -> list[Listed]:
+            return [node for node in listed(self.order.standing) if node.node_id in self.made]
+
+        def are_up(told: list[Listed]) -> bool:
+            for node in told:
+                if not node.is_alive:
+                    raise _ended(node, self.order.standing.where)
+            return len(told) == len(self.made) and not any(node.state == "pending" for node in told)
 
         wait_for(
             f"nodes of {self.order.standing.where}",
-            moving,
-            lambda left: not left,
+            look,
+            are_up,
             limit_s=_RUNNING_WITHIN_S,
             first_s=_FIRST_LOOK_S,
             every_s=_LOOK_EVERY_S,
