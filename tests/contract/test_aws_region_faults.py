@@ -183,6 +183,15 @@ def test_a_call_that_nobody_answers_is_not_made_for_ever(prefect_worker: AwsWorl
     assert len(prefect_worker.calls("ec2:DescribeVpcs")) > 6
 
 
+def test_the_last_call_was_done_after_all(prefect_worker: AwsWorld, place: Site) -> None:
+    """CLU-11: two calls never came, the third one's reply is lost: what it made is found and taken."""
+    prefect_worker.fault("drop", "ec2:CreateVpc", times=2)
+    prefect_worker.fault("lose_reply", "ec2:CreateVpc", nth=3)
+    made = network.ensure_network(place)
+    assert made.vpc_id == Standing(prefect_worker).by_part("network")
+    assert not made.is_new
+
+
 def test_doubles_are_removed(prefect_worker: AwsWorld, place: Site) -> None:
     """CLU-11: what came twice for all that is seen as soon as AWS shows it, and the empty one goes."""
     ground = lay(place)

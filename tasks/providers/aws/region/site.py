@@ -105,17 +105,17 @@ class Site:
                 found = look()
             if found is None and self.was_begun:
                 found = self.patiently(what, look)
-        for tries_left in reversed(range(_MOST_TRIES)):
-            if found is not None:
-                return found, False
+        tries = 0
+        while found is None:
             try:
                 with translated(what):
                     return make(), True
             except _NOT_KNOWN:
+                tries += 1
                 found = self.patiently(what, look)
-                if found is None and not tries_left:
+                if found is None and tries == _MOST_TRIES:
                     raise
-        raise LookupError(what)
+        return found, False
 
     def made_or_found(self, what: str, make: Callable[[], T], look: Callable[[], T | None]) -> T:
         """Make a thing of which AWS refuses a second one by its name, address or token; return it, or the first one.
