@@ -1,6 +1,7 @@
 """An account that clusters are planned in: ours by a role with our policies, an image of ours shared with it."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +10,7 @@ from blocks.aws_account import EVERYDAY, AwsAccount, Feature, Finding, Variant, 
 from blocks.aws_cluster import AwsClusterSpec
 from tasks.providers.aws import policies
 from tasks.providers.aws.image_catalogue import name_of
-from tasks.providers.aws.plan import Asker, Plan, make
+from tasks.providers.aws.plan import Asker, Part, Plan, make
 from tasks.providers.aws.session import session_of
 from tests.contract.least_rights import EXTERNAL_ID, role
 from tests.world.aws.launches import image
@@ -17,6 +18,32 @@ from tests.worlds.aws_world import CUSTOMER, INSTALLATION, AwsWorld
 
 GROUNDWORK = "installation-1"
 READS = re.compile("Describe|Get|List|Head|Simulate|AssumeRole|DecodeAuthorizationMessage")
+
+
+KINDS = {
+    "head": "instance",
+    "workers": "instance",
+    "root disk of the head": "volume",
+    "root disks of the workers": "volume",
+    "network interfaces": "network-interface",
+    "key pair": "key-pair",
+    "SSH key in the parameter store": "parameter",
+    "placement group": "placement-group",
+    "security group": "security-group",
+    "VPC": "vpc",
+    "public subnets": "subnet",
+    "private subnets": "subnet",
+    "internet gateway": "internet-gateway",
+    "elastic IP": "elastic-ip",
+    "NAT gateway": "natgateway",
+    "route tables": "route-table",
+    "S3 endpoint": "vpc-endpoint",
+    "shared files (EFS)": "file-system",
+    "security group of the shared files": "security-group",
+    "KMS key": "key",
+    "bucket": "bucket",
+}
+"""What the plan's words are in ARNs. AWS's index of tags has neither mount targets nor roles and their profiles."""
 
 
 def connected(features: Iterable[Feature] = EVERYDAY, *, is_verified: bool = True) -> AwsAccount:
@@ -63,3 +90,21 @@ def planned(account: AwsAccount, *, is_begun: bool = False, **wishes: Any) -> Pl
 def changes(aws: AwsWorld, *, since: int) -> list[str]:
     """The calls after the first ``since`` that change something, as the world remembers them."""
     return [call["operation"] for call in aws.calls()[since:] if not READS.match(call["operation"])]
+
+
+def said(parts: Iterable[Part], of: str) -> Counter[str]:
+    """How many things of each kind a plan tells, of the cluster or of the region."""
+    counts: Counter[str] = Counter()
+    for part in parts:
+        kind = KINDS.get(part.what.partition(":")[0])
+        if part.of == of and kind is not None:
+            counts[kind] += part.count
+    return counts
+
+
+def made(arns: Iterable[str]) -> Counter[str]:
+    """How many things of each kind there are."""
+    kinds = [
+        arn.split(":", 5)[5].replace(":", "/").partition("/")[0] if ":s3:" not in arn else "bucket" for arn in arns
+    ]
+    return Counter(kind for kind in kinds if kind not in ("role", "instance-profile"))

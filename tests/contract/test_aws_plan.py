@@ -8,9 +8,11 @@ from blocks.aws_account import AwsAccount, Feature
 from blocks.aws_cluster import Doubt
 from blocks.errors import AccessDenied, BadInput, CredentialsInvalid, QuotaExceeded, WrongState
 from tasks.providers.aws.findings import Severity
-from tasks.providers.aws.plan import Plan
+from tasks.providers.aws.plan import Asker, Plan, make
 from tasks.providers.aws.session import session_of
-from tests.contract.plan_ground import changes, connected, planned, share_image, verified
+from tests.contract.plan_ground import changes, connected, made, planned, said, share_image, spec, verified
+from tests.worlds.aws_regions import NEEDED, Standing, lay, quick, site
+from tests.worlds.aws_regions import OWNER as LAB
 from tests.worlds.aws_world import CUSTOMER, INSTALLATION, AwsWorld
 
 VCPUS = "L-1216C47A"
@@ -99,6 +101,21 @@ def test_what_stands_already_is_not_needed_again(aws: AwsWorld, team: AwsAccount
     with pytest.raises(QuotaExceeded, match="VPCs: 1 needed, 0 free"):
         planned(team, node_count=4, node_type="t3.micro").require_feasible()
     planned(team, node_count=16, is_begun=True).require_feasible()
+
+
+def test_a_plan_says_what_the_region_has(aws: AwsWorld) -> None:
+    """CLU-07, NET-01: as many things as laying it makes; what stands is told as there, and its quotas are not asked."""
+    quick(aws)
+    place = site(aws)
+    account = verified(AwsAccount(external_id="x", account_id=CUSTOMER, features=list(NEEDED)))
+    asker = Asker(place.session, account, INSTALLATION, LAB.installation)
+    before = make(asker, spec())
+    assert {part.is_there for part in before.parts if part.of == "region"} == {False}
+    lay(place)
+    after = make(asker, spec())
+    assert made(Standing(aws).tagged()) == said(before.parts, "region") == said(after.parts, "region")
+    assert {part.is_there for part in after.parts if part.of == "region"} == {True}
+    assert {line.partition(":")[0] for line in after.quotas} == {"vCPUs of standard types"}
 
 
 # ------------------------------------------------------------------------------------------------------- permissions
