@@ -6,6 +6,7 @@ import sys
 import tempfile
 
 from tests.bench import creating, launching, prefect_share
+from tests.bench.aws import measuring
 from tests.bench.report import Goal, Row, show
 
 
@@ -27,10 +28,13 @@ def main() -> int:
     options.add_argument("--create", type=int, nargs="+", default=[4, 32, 128], help="sizes of clusters to create")
     options.add_argument("--rounds", type=int, default=9)
     options.add_argument("--without-prefect", action="store_true", help="leave out what needs a Prefect server")
+    options.add_argument("--aws", type=int, nargs="*", default=[4, 32, 128], help="sizes of clusters in the AWS world")
     asked = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="gw-") as home:
         os.environ["GROUNDWORK_HOME"] = home
-        return show(*measure(asked.launch, asked.create, asked.rounds, prefect=not asked.without_prefect))
+        rows, goals = measure(asked.launch, asked.create, asked.rounds, prefect=not asked.without_prefect)
+    runs, more = measuring.measure(asked.aws) if asked.aws else ([], [])
+    return show([*rows, *runs], [*goals, *more])
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ class Goal:
         return f"{'met ' if self.is_met else 'MISSED'} {self.what}: {self.ratio:.2f} (at most {self.most:.2f})"
 
 
-def show(rows: Sequence[Row], goals: Sequence[Goal]) -> int:
+def show(rows: Sequence[object], goals: Sequence[Goal]) -> int:
     """Print everything; the last line is the verdict. Returns the exit code."""
     for line in (*rows, *goals):
         print(line)

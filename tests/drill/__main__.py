@@ -1,10 +1,13 @@
 """``python -m tests.drill``: each flow is killed at each of its calls to AWS. The last line is the verdict."""
 
 import argparse
+import os
 import random
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from tests.drill.lives import LIVES
@@ -12,6 +15,8 @@ from tests.drill.points import Result, Spoilt, Undisturbed, plans
 from tests.drill.side_by_side import Lanes, lanes
 from tests.drill.snapshot import difference
 from tests.drill.storms import STORMS
+from tests.worlds.aws.noting import FOLDER
+from tests.worlds.aws_exactness import found_in
 
 
 def rehearse(opened: Lanes, names: Sequence[str]) -> dict[str, list[Undisturbed]]:
@@ -37,7 +42,9 @@ def drill(opened: Lanes, known: dict[str, list[Undisturbed]], sample: int, seed:
         lives = random.Random(seed).sample(lives, min(sample, len(lives))) if sample else lives
         jobs += [("disturbed", name, acts, plan) for plan in lives]
     jobs += [
-        ("storm", storm.life.name, storm.name, known[storm.life.name]) for storm in STORMS if storm.life.name in known
+        ("storm", storm.life.name, number, known[storm.life.name])
+        for number, storm in enumerate(STORMS)
+        if storm.life.name in known
     ]
     results: list[Result] = []
     began = time.monotonic()
@@ -75,8 +82,12 @@ def main() -> int:
     options.add_argument("--sample", type=int, default=0, help="so many lives of each kind instead of all")
     options.add_argument("--seed", type=int, default=1, help="which ones")
     asked = options.parse_args()
-    with lanes(asked.lanes) as opened:
-        return verdict(drill(opened, rehearse(opened, asked.lives), asked.sample, asked.seed))
+    with tempfile.TemporaryDirectory(prefix="gw-calls-") as folder:
+        os.environ[FOLDER] = folder
+        with lanes(asked.lanes) as opened:
+            results = drill(opened, rehearse(opened, asked.lives), asked.sample, asked.seed)
+        print(*found_in(Path(folder)).lines(), sep="\n")
+    return verdict(results)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,13 @@ from pydantic import SecretStr
 from blocks.aws_account import AwsAccount, Feature, Health, Variant
 from blocks.jump_host import JumpHost
 from tasks.providers.aws import policies
+from tasks.providers.aws.image_catalogue import description_of, name_of
 from tests.contract.least_rights import EXTERNAL_ID, role
 from tests.drill import acts
+from tests.world.aws.launches import launch
 from tests.worlds.aws_accounts import keys_of_a_user
 from tests.worlds.aws_clusters import share_image
-from tests.worlds.aws_world import CUSTOMER, AwsWorld
+from tests.worlds.aws_world import CUSTOMER, INSTALLATION, AwsWorld
 
 INSTALLATION_ID = "d" * 12
 """The installation that every lane is: its name is in what it makes, and lanes are compared."""
@@ -45,7 +47,33 @@ def _keys_for_a_role(aws: AwsWorld) -> Told:
     return {"make_role": {"key": keys_of_a_user(aws)}}
 
 
-def _connected(aws: AwsWorld) -> Told:
+_VERSION = "2026.11"
+_PREPARED = """#!/bin/sh
+mkdir -p /opt/groundwork/bin
+for program in /opt/mpich/bin/*; do ln -s "$program" /opt/groundwork/bin/; done
+ln -s /opt/mpich/bin/python3 /opt/groundwork/bin/python
+"""
+
+
+def _share_image_of_a_host(aws: AwsWorld) -> None:
+    """Make an image of ours of a real host, as build-image does in minutes: it has Python and mpiexec at our places."""
+    ec2 = aws.client("ec2", INSTALLATION)
+    [node] = launch(ec2, UserData=_PREPARED)
+    ec2.get_waiter("instance_running").wait(
+        InstanceIds=[node["InstanceId"]], WaiterConfig={"Delay": 1, "MaxAttempts": 120}
+    )
+    words = {"Name": name_of(_VERSION, "x86_64"), "Description": description_of(_VERSION, "ec2-user")}
+    image = ec2.create_image(InstanceId=node["InstanceId"], **words)["ImageId"]
+    aws.advance(3600)
+    ec2.modify_image_attribute(ImageId=image, LaunchPermission={"Add": [{"UserId": CUSTOMER}]})
+    ec2.terminate_instances(InstanceIds=[node["InstanceId"]])
+
+
+def _connected_with_hosts(aws: AwsWorld) -> Told:
+    return _connected(aws, share=_share_image_of_a_host)
+
+
+def _connected(aws: AwsWorld, share: Callable[[AwsWorld], object] = share_image) -> Told:
     """An account with our role in it and no more than its policies, an image, and a way to nodes."""
     documents = policies.permission_policies(Variant.AUTOMATED, list(Feature), account_id=CUSTOMER)
     arn = role("groundwork-access", documents)
@@ -58,7 +86,7 @@ def _connected(aws: AwsWorld) -> Told:
         health=Health.READY,
     )
     account.save(acts.ACCOUNT, overwrite=True)
-    share_image(aws)
+    share(aws)
     way = aws.jump("jump")
     jump = JumpHost(
         host=way.host, port=way.port, user=way.user, host_key=way.host_key, private_key=SecretStr(way.private_key)
@@ -70,7 +98,9 @@ def _connected(aws: AwsWorld) -> Told:
 ROLE = Life("role", ("make_role",), ready=_keys_for_a_role)
 """A role is made in an account, with keys that are used once."""
 
-CLUSTER = Life("cluster", ("create", "resize", "delete", "cleanup"), ready=_connected, settings={"hosts": True})
+CLUSTER = Life(
+    "cluster", ("create", "resize", "delete", "cleanup"), ready=_connected_with_hosts, settings={"hosts": True}
+)
 """A cluster of real hosts in an empty account: made with all its region needs, resized, deleted; the region cleaned."""
 
 REGION = Life("region", ("prepare", "cleanup"), ready=_connected)

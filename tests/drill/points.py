@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.drill.lane import End, Lane, Point
 from tests.drill.lives import Life, Told
-from tests.drill.snapshot import difference
+from tests.drill.snapshot import difference, told_shortly
 from tests.worlds.aws.latencies import is_read
 
 
@@ -48,7 +48,7 @@ class Result:
 
     def __str__(self) -> str:
         told = [f"{self.act}, {self.point}: " + (self.end.words or f"ended with {self.end.code}")]
-        told += [f"    missing: {line}" for line in self.missing] + [f"    left: {line}" for line in self.left]
+        told += [f"    {line}" for line in told_shortly(self.missing, self.left)]
         return "\n".join(told)
 
 

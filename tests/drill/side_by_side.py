@@ -32,7 +32,7 @@ def _done(opened: Lane, kind: str, life: Life, about: list[Any]) -> Any:
     if kind == "undisturbed":
         return undisturbed(opened, life)
     if kind == "storm":
-        return [weathered(opened, next(storm for storm in STORMS if storm.name == about[0]), about[1])]
+        return [weathered(opened, STORMS[about[0]], about[1])]
     return disturbed(opened, life, *about)
 
 

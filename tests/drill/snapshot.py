@@ -34,7 +34,7 @@ _EC2 = {
 }
 _DEAD = {"deleted", "deleting", "terminated", "shutting-down"}
 _EACH_TIME = re.compile(
-    r"(Time|Date|Token|Fingerprint|Dns\w*|ReservationId|LastModified|Etag|ETag|Mac\w*|LaunchIndex|PolicyId|RoleId"
+    r"(^Id|Time|Date|Token|Fingerprint|Dns\w*|ReservationId|LastModified|Etag|ETag|Mac\w*|LaunchIndex|PolicyId|RoleId"
     r"|InstanceProfileId|UserId|RoleLastUsed|Version|SizeInBytes|AttachmentId|AssociationId|Hibernation\w*|StateTransitionReason)$"
 )
 _ID = re.compile(r"\b[a-z]{1,9}(?:-[a-z]+)*-[0-9a-f]{8,17}\b")
@@ -58,6 +58,25 @@ def seen(aws: AwsWorld, account: str = CUSTOMER) -> Counter[str]:
 def difference(wanted: Counter[str], found: Counter[str]) -> tuple[list[str], list[str]]:
     """Return what is missing and what is too much."""
     return sorted((wanted - found).elements()), sorted((found - wanted).elements())
+
+
+def told_shortly(missing: list[str], left: list[str]) -> list[str]:
+    """Tell a difference for people: of two things that are almost the same only what is not."""
+    rest, lines = list(left), []
+    for line in missing:
+        kind, words = line.partition(" ")[0], set(line.split(", "))
+        near = max(
+            (other for other in rest if other.startswith(kind + " ")),
+            key=lambda o: len(words & set(o.split(", "))),
+            default="",
+        )
+        both = words & set(near.split(", "))
+        if len(both) * 2 > len(words):
+            rest.remove(near)
+            lines.append(f"other: {kind}: {sorted(words - both)} became {sorted(set(near.split(', ')) - both)}")
+        else:
+            lines.append(f"missing: {line}")
+    return lines + [f"left: {line}" for line in rest]
 
 
 def _all_of(aws: AwsWorld, account: str) -> Iterator[tuple[str, Thing]]:
