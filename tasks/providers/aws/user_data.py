@@ -35,7 +35,7 @@ def user_data(ground: AwsGround, host_key: tuple[str, str], people: Iterable[str
     told = {
         "ssh_keys": {"ed25519_private": private, "ed25519_public": public},
         "ssh_authorized_keys": list(people),
-        "runcmd": [["sh", "-ec", mount_script(ground)]],
+        "runcmd": [["sh", "-c", mount_script(ground)]],
     }
     text = f"#cloud-config\n{json.dumps(told, sort_keys=True)}\n"
     if len(text.encode()) > MOST_BYTES:
@@ -59,12 +59,9 @@ def mount_script(ground: AwsGround) -> str:
     return f"""sudo mkdir -p {target} {_WHOLE}
 grep -q ' {ground.shared} nfs4 ' /etc/fstab || echo {shlex.quote(line)} | sudo tee -a /etc/fstab >/dev/null
 for try in $(seq {_MOST_TRIES}); do
-  if sudo mount -t nfs4 -o {_NFS},retry=0 {source}:/ {_WHOLE}; then
-    sudo mkdir -p {folder}
-    sudo chown {shlex.quote(ground.user)} {folder}
-    sudo umount {_WHOLE}
-    sudo mount {target}
-    exit 0
+  if mountpoint -q {_WHOLE} || sudo mount -t nfs4 -o {_NFS},retry=0 {source}:/ {_WHOLE}; then
+    sudo mkdir -p {folder} && sudo chown {shlex.quote(ground.user)} {folder} && sudo umount {_WHOLE} &&
+      sudo mount {target} && exit 0
   fi
   sleep 2
 done
