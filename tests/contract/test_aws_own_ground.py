@@ -131,6 +131,19 @@ def test_each_network_has_its_own_files(automated: Place) -> None:
     assert there.key_arn == ground.key_arn
 
 
+def test_a_subnet_of_the_networks_further_addresses(automated: Place) -> None:
+    """NET-02: a VPC may have several blocks: nodes of each reach the shared files."""
+    ec2, vpc = automated.own.ec2, automated.own.vpc
+    ec2.associate_vpc_cidr_block(VpcId=vpc, CidrBlock="100.64.0.0/16")
+    made = ec2.create_subnet(VpcId=vpc, CidrBlock="100.64.1.0/24", AvailabilityZone=f"{REGION}b")
+    automated.lay()
+    for _ in range(2):
+        ground = automated.lay(again(automated.site), subnet_id=made["Subnet"]["SubnetId"])
+    [group] = ec2.describe_security_groups(GroupIds=[ground.files_group_id])["SecurityGroups"]
+    admitted = {(rule["FromPort"], one["CidrIp"]) for rule in group["IpPermissions"] for one in rule["IpRanges"]}
+    assert admitted == {(2049, users.CIDR), (2049, "100.64.1.0/24")}
+
+
 def test_a_subnet_that_is_gone(automated: Place) -> None:
     """NET-02: nothing is made beside what is not there."""
     with pytest.raises(NotFound, match="subnet-0123456789abcdef0"):

@@ -5,13 +5,16 @@ network of a user's has a file system of its own, which bears our tags and goes 
 itself gets no tag of ours, and nothing of it is ever changed or deleted.
 """
 
+import ipaddress
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from blocks.aws_account import AwsAccount, Variant
 from blocks.aws_cluster import AwsClusterSpec
-from blocks.errors import AccessDenied, BadInput, NotFound, ProviderError
+from blocks.errors import AccessDenied, BadInput, Conflict, NotFound, ProviderError
 from tasks.providers.aws.naming import Owner
 from tasks.providers.aws.refusals import translated
 from tasks.providers.aws.region import files, keeping, node_role, parts
@@ -59,7 +62,7 @@ def lay(site: Site, account: AwsAccount, spec: AwsClusterSpec) -> RegionGround:
         BadInput: A restricted account, and no security group.
         GroundworkError: What AWS refused.
     """
-    network, place = _place(site.session, spec)
+    network, place, block = _place(site.session, spec)
     own = replace(site, owner=_owner(site.owner, spec.vpc_id))
     key = bucket = ""
     profile = spec.instance_profile or account.instance_profile
@@ -69,6 +72,8 @@ def lay(site: Site, account: AwsAccount, spec: AwsClusterSpec) -> RegionGround:
         node_role.allow_nodes(site, role, bucket, key)
         profile = spec.instance_profile or role
         group = files.ensure_files_group(own, network)
+        if not ipaddress.IPv4Network(block).subnet_of(ipaddress.IPv4Network(network.cidr)):
+            _admit(own, group, block)
     elif spec.security_group_id:
         group = spec.security_group_id
     else:
@@ -90,7 +95,7 @@ def find(session: AwsSession, account: AwsAccount, spec: AwsClusterSpec, owner: 
     Raises:
         NotFound: Network or subnet are gone.
     """
-    network, place = _place(session, spec)
+    network, place, _ = _place(session, spec)
     with translated(f"shared files in {spec.vpc_id}"):
         shared = _shared(session.client("efs", spec.region), _owner(owner, spec.vpc_id))
     if not shared:
@@ -133,8 +138,8 @@ def _owner(owner: Owner, vpc_id: str) -> OwnerIn:
     return OwnerIn(owner.installation, owner.cluster, owner.extra, vpc_id)
 
 
-def _place(session: AwsSession, spec: AwsClusterSpec) -> tuple[Network, tuple[str, str]]:
-    """Return the user's network, and zone and id of the subnet."""
+def _place(session: AwsSession, spec: AwsClusterSpec) -> tuple[Network, tuple[str, str], str]:
+    """Return the user's network, zone and id of the subnet, and the subnet's addresses."""
     ec2 = session.client("ec2", spec.region)
     with translated(f"network {spec.vpc_id}"):
         vpcs = ec2.describe_vpcs(VpcIds=[spec.vpc_id])["Vpcs"]
@@ -143,7 +148,19 @@ def _place(session: AwsSession, spec: AwsClusterSpec) -> tuple[Network, tuple[st
     if not (vpcs and subnets):
         raise NotFound("AWS does not tell of it", where=f"subnet {spec.subnet_id} in network {spec.vpc_id}")
     [vpc], [subnet] = vpcs, subnets
-    return Network(vpc["VpcId"], vpc["CidrBlock"]), (subnet["AvailabilityZone"], subnet["SubnetId"])
+    place = subnet["AvailabilityZone"], subnet["SubnetId"]
+    return Network(vpc["VpcId"], vpc["CidrBlock"]), place, subnet["CidrBlock"]
+
+
+def _admit(site: Site, group_id: str, block: str) -> None:
+    """Let a subnet of the network's further addresses come to the shared files, too."""
+    ports: Any = {"FromPort": files.NFS_PORT, "ToPort": files.NFS_PORT}
+    rule: Any = {"IpProtocol": "tcp", **ports, "IpRanges": [{"CidrIp": block}]}
+    with suppress(Conflict):
+        site.settled(
+            f"group of the shared files in {site.region}",
+            partial(site.ec2.authorize_security_group_ingress, GroupId=group_id, IpPermissions=[rule]),
+        )
 
 
 def _ground(
