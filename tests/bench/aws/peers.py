@@ -163,6 +163,16 @@ class Topology:
             [self.wait_ssh, self.private_routes],
         ]
 
+    def in_a_row(self) -> list[Callable[[], None]]:
+        """The steps as people write them down: what was made is waited for, then comes the next."""
+        return [
+            *(self.vpc, self.gateway, self.attached, self.public, self.private, self.public_routes),
+            *(self.address, self.nat, self.wait_nat, self.private_routes),
+            *(self.group, self.key_pair, self.placement_group, self.role, self.profile),
+            *(self.key, self.files, self.wait_files, self.target, self.wait_target),
+            *(self.launched, self.wait_running, self.wait_ssh),
+        ]
+
 
 def wait_ssh_open(open_at_s: float) -> None:
     """Knock twice a second until SSH opens: the world without hosts has nobody who answers, so a clock does."""
@@ -172,9 +182,8 @@ def wait_ssh_open(open_at_s: float) -> None:
 
 def one_after_another(aws: AwsWorld, nodes: int) -> None:
     """As in a script."""
-    for stage in Topology(aws, nodes).stages():
-        for step in stage:
-            step()
+    for step in Topology(aws, nodes).in_a_row():
+        step()
 
 
 def in_threads(aws: AwsWorld, nodes: int) -> None:
