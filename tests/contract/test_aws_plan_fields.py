@@ -69,6 +69,10 @@ def bucket(region: str = "us-east-1", *, objects: int = 0, deleted: bool = False
     return prepare
 
 
+def profile_without_role(aws: AwsWorld) -> None:
+    aws.client("iam").create_instance_profile(InstanceProfileName="groundwork-node-mine")
+
+
 def few_vcpus(aws: AwsWorld) -> None:
     aws.settings(limits={"L-1216C47A": 8})
 
@@ -106,6 +110,8 @@ CASES = [
     Case("zone", {"zone": "us-east-1e"}, "us-east-1e does not sell c5.xlarge"),
     Case("zone", {"zone": "us-east-1d"}, "no subnet for nodes: the subnets are in us-east-1a and us-east-1b"),
     Case("vpc_id", {"vpc_id": "vpc-01234567", "subnet_id": "subnet-01234567"}, "there is no network vpc-01234567"),
+    Case("instance_profile", {"instance_profile": "groundwork-node-other"}, "there is no instance profile"),
+    Case("instance_profile", {"instance_profile": "groundwork-node-mine"}, "holds no role", profile_without_role),
     Case("bucket", {"bucket": BUCKET}, "there is no bucket groundwork-mine"),
     Case("bucket", {"bucket": BUCKET}, "is in us-west-2, the cluster in us-east-1", bucket("us-west-2")),
     Case("bucket", {"bucket": BUCKET}, "is not empty", bucket(objects=1)),

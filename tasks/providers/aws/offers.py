@@ -131,6 +131,18 @@ def _places(
         yield note("zone", f"only {usable[0]} is left for {types}: where it has no room, there is no other")
 
 
+def profile_findings(session: AwsSession, profile: str) -> Iterator[PlanFinding]:
+    """Say why an instance profile that somebody named cannot be the nodes': it is not there, or holds no role."""
+    try:
+        with translated(f"instance profile {profile}"):
+            told = session.client("iam").get_instance_profile(InstanceProfileName=profile)["InstanceProfile"]
+    except NotFound:
+        yield error("instance_profile", f"there is no instance profile {profile}", "Make it first, or leave it empty.")
+        return
+    if not told["Roles"]:
+        yield error("instance_profile", f"the instance profile {profile} holds no role", "Add one in IAM.")
+
+
 def image_of(
     session: AwsSession, owner: str, spec: AwsClusterSpec, node: NodeType
 ) -> tuple[Image | None, list[PlanFinding]]:

@@ -151,6 +151,7 @@ def _asked(asker: Asker, spec: AwsClusterSpec, found: list[PlanFinding]) -> Plan
         priced = threads.submit(prices.hourly_usd, session, spec.region, names)
         allowed = threads.submit(permission_findings, asker, spec)
         emptied = threads.submit(_bucket, asker, spec)
+        dressed = threads.submit(_profile, asker, spec)
         lived_in = threads.submit(_own_network, asker, spec)
         standing = threads.submit(_ground, asker, spec)
         known, (is_laid, places) = typed.result(), standing.result()
@@ -160,7 +161,7 @@ def _asked(asker: Asker, spec: AwsClusterSpec, found: list[PlanFinding]) -> Plan
             image = threads.submit(offers.image_of, session, asker.owner, spec, known[spec.node_type])
         counted = _quotas(asker, spec, known, is_laid=is_laid) if known.keys() >= names else []
         start, why = image.result() if image else (None, [])
-        found += [*why, *lived_in.result(), *emptied.result(), *_short(counted), *allowed.result()]
+        found += [*why, *lived_in.result(), *dressed.result(), *emptied.result(), *_short(counted), *allowed.result()]
         cost = priced.result()
     found += _unpriced(names, cost)
     return _plan(
@@ -193,6 +194,10 @@ def _ground(asker: Asker, spec: AwsClusterSpec) -> tuple[bool, tuple[str, ...]]:
 
 def _own_network(asker: Asker, spec: AwsClusterSpec) -> list[PlanFinding]:
     return own_network.check(asker.session, spec, is_begun=asker.is_begun) if spec.vpc_id else []
+
+
+def _profile(asker: Asker, spec: AwsClusterSpec) -> list[PlanFinding]:
+    return list(offers.profile_findings(asker.session, spec.instance_profile)) if spec.instance_profile else []
 
 
 def _bucket(asker: Asker, spec: AwsClusterSpec) -> list[PlanFinding]:
