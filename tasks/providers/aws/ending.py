@@ -6,7 +6,7 @@ A round may be repeated at any time, so a crash between two of them, and a look 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
-from blocks.errors import NotFound
+from blocks.errors import NotFound, StillInUse
 from tasks.providers.aws.cluster_things import remove_all
 from tasks.providers.aws.node_listing import Listed, listed
 from tasks.providers.aws.refusals import translated
@@ -17,6 +17,9 @@ NODES = "nodes"
 
 _ROUND_S = 3.0
 _MOST_LOOKS = 4
+_MOST_HOLDS = 40
+"""Rounds in which something else may hold on to what is ours, when all nodes are gone: two minutes."""
+
 _CHANGED_WITHIN_S = 600.0
 _GONE_WITHIN_S = 1800.0
 
@@ -96,7 +99,7 @@ def release(standing: Standing, expected: Collection[str]) -> None:
             should be is looked for some times more, for EC2 may tell of it late.
 
     Raises:
-        TimedOut: With what is still there, and why.
+        StillInUse, TimedOut: With what is still there, and why.
         GroundworkError: AWS does not tell, or does not let us: nothing is taken for gone.
     """
     sweep = _Sweep(standing, set(expected))
@@ -110,6 +113,7 @@ class _Sweep:
     standing: Standing
     unseen: set[str]
     looks: int = 0
+    holds: int = 0
 
     def step(self) -> list[str]:
         """Remove what is seen; return what is still there, or may be."""
@@ -123,6 +127,11 @@ class _Sweep:
         parts, held = remove_all(self.standing)
         self.unseen -= parts
         if held:
+            self.holds += 1
+            if self.holds > _MOST_HOLDS:
+                raise StillInUse(
+                    "; ".join(held), where=self.standing.where, advice="Remove that, then delete it again."
+                )
             return held
         self.looks += 1
         return [f"{part}: not seen yet" for part in sorted(self.unseen)] if self.looks < _MOST_LOOKS else []
