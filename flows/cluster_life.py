@@ -3,6 +3,7 @@
 from blocks.cluster import Cluster, State
 from blocks.names import NodeCount
 from tasks.clusters import (
+    empty_shared_folder,
     enter_nodes,
     forget,
     furnish_nodes,
@@ -103,4 +104,5 @@ def delete_cluster(cluster: Cluster) -> None:
     """
     with one_writer(cluster.name):
         cluster = read_again(cluster)
+        empty_shared_folder(cluster)
         forget(release(cluster))

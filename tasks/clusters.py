@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from blocks.aws_cluster import AwsClusterSpec
 from blocks.cluster import Cluster, State
 from blocks.cluster_spec import ClusterSpec, LocalClusterSpec
-from blocks.errors import GroundworkError, WrongState
-from tasks import bring_up, cluster_keys, records, verification
+from blocks.errors import GroundworkError, NodeDown, NotFound, RemoteError, TimedOut, WrongState
+from tasks import bring_up, cluster_keys, records, shared_folder, verification
 from tasks.entry import leave, sessions_to
 from tasks.providers.accounts import provider_for
 from tasks.steps import step
@@ -128,6 +128,24 @@ def start_nodes(cluster: Cluster) -> Cluster:
     cluster = records.change(cluster, State.STARTING)
     provider_for(cluster.spec.account).start(cluster)
     return cluster
+
+
+@step("empty the shared folder of {cluster.name}")
+def empty_shared_folder(cluster: Cluster) -> None:
+    """Remove a cluster's files where they lie on a file system that outlives it: one of its nodes has to do it.
+
+    Where none is up they stay until cleanup-region, and the run says so: nothing that is deleted waits for that.
+    """
+    ground = cluster.ground
+    if ground is None or not ground.is_mounted_later:
+        return
+    up = [node for node in provider_for(cluster.spec.account).nodes(cluster) if node.is_up]
+    try:
+        if not up:
+            raise NodeDown("no node of it is up", where=f"cluster {cluster.name}")
+        shared_folder.empty(ground, sessions_to(cluster).to(up[0]))
+    except (RemoteError, TimedOut, NotFound) as error:
+        note(f"files of {cluster.name} stay on the region's file system until cleanup-region: {error}")
 
 
 @step("remove everything of {cluster.name}")

@@ -37,6 +37,17 @@ def wait_until_shared(ground: Ground, sessions: Sequence[Session], *, limit_s: f
             pause_s = min(pause_s * 1.5, 3.0)
 
 
+def empty(ground: Ground, session: Session, *, limit_s: float = 300) -> None:
+    """Remove all that is in the shared folder. A second call does nothing.
+
+    Raises:
+        CommandFailed: Something of it could not be removed.
+        TimedOut, NodeUnreachable: As `Session.run`.
+    """
+    place = shlex.quote(ground.shared)
+    session.run(["sh", "-c", f"! mountpoint -q {place} || find {place} -mindepth 1 -delete"], timeout_s=limit_s)
+
+
 def _lacking(pool: ThreadPoolExecutor, shared: str, sessions: Sequence[Session]) -> list[Session]:
     has_it = pool.map(lambda session: _has_it(session, shared), sessions)
     return [session for session, is_there in zip(sessions, has_it, strict=True) if not is_there]

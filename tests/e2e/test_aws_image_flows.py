@@ -3,18 +3,16 @@
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from blocks.errors import AccessDenied, BadInput, VerificationFailed
-from blocks.jump_host import JumpHost
 from blocks.local_machine import Hosts
 from flows.aws_accounts import verify_account
 from flows.aws_images import build_image, share_image
 from tasks import aws_account_records as records
-from tests.world.aws.launches import instances
 from tests.worlds.aws_accounts import account_ref, documents_in, newest, onboarded
+from tests.worlds.aws_builders import Builders
 from tests.worlds.aws_hosts import processes_of
 from tests.worlds.aws_world import INSTALLATION, AwsWorld
 from tests.worlds.local_hosts import require
@@ -32,48 +30,12 @@ done
 """What a hosts' image has no files for: this machine's own MPI and Python, where a builder would have put them."""
 
 
-class Place:
-    """A network in the installation's own account, and the way into it."""
-
-    def __init__(self, aws: AwsWorld) -> None:
-        self.aws, ec2 = aws, aws.client("ec2", INSTALLATION)
-        self.vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-        aws.advance(10)
-        subnet = ec2.create_subnet(VpcId=self.vpc, CidrBlock="10.0.1.0/24", AvailabilityZone="us-east-1a")
-        self.subnet = subnet["Subnet"]["SubnetId"]
-        self.group = ec2.create_security_group(GroupName="builders", Description="-", VpcId=self.vpc)["GroupId"]
-        ssh = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "10.0.0.0/16"}]}
-        ec2.authorize_security_group_ingress(GroupId=self.group, IpPermissions=[ssh])
-
-    @property
-    def jump_host(self) -> JumpHost:
-        way = self.aws.jump(self.vpc)
-        key = " ".join(way.host_key.split()[:2])
-        JumpHost(host=way.host, port=way.port, user=way.user, host_key=key, private_key=way.private_key).save(
-            "builders", overwrite=True
-        )
-        found = JumpHost.load("builders", _sync=True)
-        assert isinstance(found, JumpHost)
-        return found
-
-    def build(self, version: str, **told: Any) -> None:
-        build_image(version=version, subnet_id=self.subnet, security_group_id=self.group, **told)
-
-    def nodes(self) -> list[str]:
-        """The states of all nodes there."""
-        return [one["State"]["Name"] for one in instances(self.aws.client("ec2", INSTALLATION))]
-
-    def images(self) -> list[str]:
-        found = self.aws.client("ec2", INSTALLATION).describe_images(Owners=["self"])["Images"]
-        return [one["Name"] for one in found]
-
-
 @pytest.fixture
-def place(prefect_worker: AwsWorld, no_accounts: AwsWorld) -> Place:
-    return Place(no_accounts)
+def place(prefect_worker: AwsWorld, no_accounts: AwsWorld) -> Builders:
+    return Builders(no_accounts)
 
 
-def test_an_image_from_nothing_to_an_account(place: Place, house: PrefectServer) -> None:
+def test_an_image_from_nothing_to_an_account(place: Builders, house: PrefectServer) -> None:
     """OPS-20, ACC-09, CLU-19: bootstrapped behind a jump host, verified, cleaned, shared; verify is green then."""
     require(Hosts.NAMESPACES)
     aws = place.aws
@@ -107,7 +69,7 @@ def test_an_image_from_nothing_to_an_account(place: Place, house: PrefectServer)
     assert len(aws.calls("ec2:RunInstances")) == 1
 
 
-def test_an_identity_that_may_not(place: Place) -> None:
+def test_an_identity_that_may_not(place: Builders) -> None:
     """OPS-20, ACC-10: the policy that would do is shown; put there, it does."""
     iam = place.aws.client("iam", INSTALLATION)
     iam.delete_user_policy(UserName="prefect-worker", PolicyName="groundwork")
