@@ -7,7 +7,8 @@ from pydantic import Field
 from blocks.aws_account import AwsAccount
 from blocks.names import Region
 from tasks.aws_accounts import read_again
-from tasks.aws_cleanup import clean_region, look_at_region, one_cleaner_of, refuse_while_clusters_stand
+from tasks.aws_cleanup import clean_region, look_at_region, refuse_while_clusters_stand
+from tasks.aws_region_notes import one_at_work_in
 from tasks.providers.aws.removal.deleting import Wishes
 from tasks.steps import sentence
 from tasks.telling import note
@@ -39,7 +40,7 @@ def cleanup_region(
     """
     wishes = Wishes(delete_bucket=delete_bucket, remove_orphans=remove_orphans, key_deletion_days=key_deletion_days)
     account = read_again(account)
-    with one_cleaner_of(account, region):
+    with one_at_work_in(account.account_id, region):
         refuse_while_clusters_stand(account, region)
         look_at_region(account, region, wishes)
         if dry_run:

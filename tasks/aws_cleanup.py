@@ -1,8 +1,5 @@
 """The steps of cleaning a region: refuse while anything lives there, show what goes, remove it, prove that it went."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from blocks.aws_account import AwsAccount, Feature, Variant
 from blocks.aws_cluster import AwsClusterSpec
 from blocks.cluster import Cluster
@@ -18,18 +15,6 @@ from tasks.providers.aws.session import session_of
 from tasks.steps import step
 from tasks.telling import note
 from tasks.telling_cleanup import show_removal
-from tasks.turns import turn
-
-
-@contextmanager
-def one_cleaner_of(account: AwsAccount, region: str) -> Iterator[None]:
-    """Hold a region's turn, in which it is laid or cleaned, never both.
-
-    Raises:
-        TimedOut: Others held the turn for a quarter of an hour.
-    """
-    with turn(f"aws-region-{account.account_id}-{region}"):
-        yield
 
 
 @step("look for clusters in {region}")

@@ -4,11 +4,15 @@ A note, not a record: what stands is read from the cloud. Without the note, nobo
 there that AWS does not show yet.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import uuid4
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import VariableCreate, VariableUpdate
 from pydantic import BaseModel
+
+from tasks.turns import turn
 
 
 class Note(BaseModel):
@@ -16,6 +20,17 @@ class Note(BaseModel):
 
     attempt: str
     is_finished: bool = False
+
+
+@contextmanager
+def one_at_work_in(account_id: str, region: str) -> Iterator[None]:
+    """Hold a region's turn, in which it is laid or cleaned, never both.
+
+    Raises:
+        TimedOut: Others held the turn for a quarter of an hour.
+    """
+    with turn(f"aws-region-{account_id}-{region}"):
+        yield
 
 
 def read(account_id: str, region: str) -> Note | None:

@@ -21,7 +21,6 @@ from tasks.providers.aws.region.site import Site
 from tasks.providers.aws.session import AwsSession, assumed, session_of
 from tasks.steps import step
 from tasks.telling import note
-from tasks.turns import turn
 
 R = TypeVar("R")
 
@@ -81,7 +80,7 @@ def lay_region(account: AwsAccount, region: str, *, again: bool = False) -> Regi
         ground = find_ground(Place(account, region, installation()))
         if ground is not None:
             return ground
-    with turn(f"aws-region-{account.account_id}-{region}"):
+    with notes.one_at_work_in(account.account_id, region):
         was_begun = notes.read(account.account_id, region) is not None
         begun = notes.begin(account.account_id, region)
         return _lay(Place(account, region, installation(), begun.attempt, was_begun))

@@ -3,13 +3,13 @@
 from blocks.aws_account import AwsAccount
 from blocks.aws_cluster import AwsClusterSpec
 from blocks.cluster import Cluster
+from tasks.aws_region_notes import one_at_work_in
 from tasks.aws_regions import Place, finish_region, lay_region
 from tasks.installation import installation
 from tasks.providers.aws import own_ground
 from tasks.providers.aws.region.ground import RegionGround
 from tasks.providers.aws.standing import spec_of_aws
 from tasks.steps import step
-from tasks.turns import turn
 
 
 def lay_ground(account: AwsAccount, cluster: Cluster) -> RegionGround:
@@ -25,7 +25,7 @@ def lay_ground(account: AwsAccount, cluster: Cluster) -> RegionGround:
     spec = spec_of_aws(cluster.spec)
     if not spec.vpc_id:
         return lay_region(account, spec.region)
-    with turn(f"aws-region-{account.account_id}-{spec.region}"):
+    with one_at_work_in(account.account_id, spec.region):
         return ensure_own_ground(Place(account, spec.region, installation()), spec)
 
 

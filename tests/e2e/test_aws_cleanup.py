@@ -16,7 +16,6 @@ from tasks import aws_account_records as accounts
 from tasks import aws_region_notes as notes
 from tasks import documents
 from tasks.installation import installation
-from tasks.turns import turn
 from tests.contract.region_ground import REGION, SPEED, Laid, world
 from tests.worlds.aws_accounts import newest, onboarded
 from tests.worlds.aws_world import CUSTOMER, AwsWorld
@@ -76,7 +75,7 @@ def test_a_region_is_laid_or_cleaned_and_never_both(quick: AwsWorld) -> None:
     prepare_aws_region(account=account, region=REGION)
     first = networks(quick)
     with ThreadPoolExecutor(2) as side:
-        with turn(f"aws-region-{CUSTOMER}-{REGION}"):
+        with notes.one_at_work_in(CUSTOMER, REGION):
             cleaning = side.submit(cleanup_region, account=account, region=REGION)
             recorded(account, "lost", state=State.PROVISIONING)
         with pytest.raises(WrongState, match="lost"):

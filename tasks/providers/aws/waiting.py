@@ -48,7 +48,7 @@ def wait_for(
     failure: Exception | None = None
     pause, busy = first_s, every_s
     while True:
-        _wait_somewhat(min(pause, max(0.0, end - time.monotonic())))
+        wait_somewhat(min(pause, max(0.0, end - time.monotonic())))
         is_last = time.monotonic() >= end
         try:
             with translated(what):
@@ -69,7 +69,8 @@ def wait_for(
             ) from failure
 
 
-def _wait_somewhat(seconds: float) -> None:
+def wait_somewhat(seconds: float) -> None:
+    """Wait at most so long, and a quarter less at the least: many who wait do not ask at once."""
     if seconds > 0:
         time.sleep(seconds * random.uniform(0.75, 1.0))  # noqa: S311 # spreads calls, hides nothing
 

@@ -4,7 +4,6 @@ A round starts from what is there, never from what an earlier one remembers: who
 goes on where that one ended.
 """
 
-import random
 import sys
 import time
 from collections import Counter
@@ -25,6 +24,7 @@ from tasks.providers.aws.removal.deleting import Wishes, delete
 from tasks.providers.aws.removal.listing import Sight, look, look_twice_over
 from tasks.providers.aws.removal.order import is_hopeless, whose_turn
 from tasks.providers.aws.removal.things import Area, Kind, Thing, listed
+from tasks.providers.aws.waiting import wait_somewhat
 
 LIMIT_S = 1800.0
 """How long one run tries at most: a NAT gateway takes one to two minutes, a large file system some more."""
@@ -132,7 +132,7 @@ def remove(
         refuse(area, sight, wishes)
         left = wishes.going(sight.ours)
         if not left:
-            _wait_somewhat(between_looks_s)
+            wait_somewhat(between_looks_s)
             sight = _patiently(look_twice_over, area, end)
             if not wishes.going(sight.ours):
                 break
@@ -147,7 +147,7 @@ def remove(
         now = {thing.key for thing in left}
         pause = pause_s if before - now else min(pause * _GROWTH, _MOST_PAUSE_S)
         before = now
-        _wait_somewhat(min(pause, max(0.0, end - time.monotonic())))
+        wait_somewhat(min(pause, max(0.0, end - time.monotonic())))
         sight = _patiently(lambda where: look(where, {thing.kind for thing in left}), area, end)  # noqa: B023 # at once
         if not wishes.going(sight.ours):
             sight = _patiently(look_twice_over, area, end)
@@ -200,10 +200,5 @@ def _patiently(ask: Callable[[Area], Sight], area: Area, end: float) -> Sight:
         except _BUSY:
             if time.monotonic() >= end:
                 raise
-        _wait_somewhat(pause)
+        wait_somewhat(pause)
         pause = min(pause * 2, _MOST_PAUSE_S)
-
-
-def _wait_somewhat(seconds: float) -> None:
-    if seconds > 0:
-        time.sleep(seconds * random.uniform(0.75, 1.0))  # noqa: S311 # spreads calls, hides nothing
