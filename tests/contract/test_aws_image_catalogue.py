@@ -4,29 +4,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from prefect_aws import AwsCredentials
-from pydantic import SecretStr
 
 from blocks.errors import AccessDenied, NotFound
 from tasks.providers.aws import image_catalogue
 from tasks.providers.aws.image_catalogue import description_of, name_of
-from tasks.providers.aws.session import AwsSession, identity, session_with
+from tasks.providers.aws.session import AwsSession, identity
 from tests.world.aws.launches import image, launch
-from tests.worlds.aws.keys import root_key
+from tests.worlds.aws_sessions import root_of
 from tests.worlds.aws_world import CUSTOMER, INSTALLATION, AwsWorld
+
+pytestmark = pytest.mark.usefixtures("prefect_worker")
 
 STRANGER = "333333333333"
 HERE = "us-east-1"
-
-
-@pytest.fixture(autouse=True)
-def _is_prefect_worker(prefect_worker: AwsWorld) -> None:
-    """This process's identity is the installation's, to whom our images belong."""
-
-
-def customer() -> AwsSession:
-    root = root_key(CUSTOMER)
-    return session_with(AwsCredentials(aws_access_key_id=root.access_key, aws_secret_access_key=SecretStr(root.secret)))
 
 
 def build(
@@ -60,15 +50,15 @@ def test_the_three_newest_are_offered(aws: AwsWorld) -> None:
     """OPS-20: by version and not by date, nor letter by letter: old ones are copied later, 10 is more than 9."""
     for version in ("2026.10", "2026.9", "2026.11-trial", "2025.12", "2026.11", "2026.8"):
         build(aws, version)
-    assert versions(customer()) == ["2026.11", "2026.11-trial", "2026.10"]
-    assert image_catalogue.find(customer(), INSTALLATION, HERE, "2026.8").version == "2026.8"
-    assert image_catalogue.find(customer(), INSTALLATION, HERE, "").version == "2026.11"
+    assert versions(root_of(CUSTOMER)) == ["2026.11", "2026.11-trial", "2026.10"]
+    assert image_catalogue.find(root_of(CUSTOMER), INSTALLATION, HERE, "2026.8").version == "2026.8"
+    assert image_catalogue.find(root_of(CUSTOMER), INSTALLATION, HERE, "").version == "2026.11"
 
 
 def test_an_image_tells_what_nodes_of_it_are(aws: AwsWorld) -> None:
     """OPS-20: an account sees no tags of a shared image; the user and the root disk are known all the same."""
     made = build(aws, "2026.11", user="ubuntu")
-    (found,) = image_catalogue.newest(customer(), INSTALLATION, HERE)
+    (found,) = image_catalogue.newest(root_of(CUSTOMER), INSTALLATION, HERE)
     assert (found.image_id, found.user, found.root_device) == (made, "ubuntu", "/dev/xvda")
     assert found.name == "groundwork-2026.11-x86_64"
     assert not found.is_encrypted
@@ -79,10 +69,10 @@ def test_by_processor(aws: AwsWorld) -> None:
     """CLU-05: nodes with another processor cannot start from it."""
     build(aws, "2026.10")
     build(aws, "2026.11", architecture="arm64")
-    assert versions(customer()) == ["2026.10"]
-    assert versions(customer(), architecture="arm64") == ["2026.11"]
+    assert versions(root_of(CUSTOMER)) == ["2026.10"]
+    assert versions(root_of(CUSTOMER), architecture="arm64") == ["2026.11"]
     with pytest.raises(NotFound, match=r"groundwork-2026\.11-x86_64 .*There are: 2026\.10\."):
-        image_catalogue.find(customer(), INSTALLATION, HERE, "2026.11")
+        image_catalogue.find(root_of(CUSTOMER), INSTALLATION, HERE, "2026.11")
 
 
 def test_only_what_may_be_launched_is_offered(aws: AwsWorld) -> None:
@@ -95,7 +85,7 @@ def test_only_what_may_be_launched_is_offered(aws: AwsWorld) -> None:
     asked = {"SourceImageId": image(ec2), "SourceRegion": HERE, "Name": name_of("2026.13", "x86_64")}
     pending = ec2.copy_image(**asked)["ImageId"]
     ec2.modify_image_attribute(ImageId=pending, LaunchPermission={"Add": [{"UserId": CUSTOMER}]})
-    assert versions(customer()) == []
+    assert versions(root_of(CUSTOMER)) == []
     assert versions(identity()) == ["2026.11"]
 
 
@@ -104,11 +94,11 @@ def test_deprecated_versions_are_not_offered(aws: AwsWorld) -> None:
     ec2: Any = aws.client("ec2", INSTALLATION)
     build(aws, "2026.10")
     ec2.enable_image_deprecation(ImageId=build(aws, "2026.11"), DeprecateAt=datetime.now(UTC) + timedelta(days=30))
-    assert versions(customer()) == ["2026.11", "2026.10"]
+    assert versions(root_of(CUSTOMER)) == ["2026.11", "2026.10"]
     aws.advance(timedelta(days=31).total_seconds())
-    assert versions(customer()) == ["2026.10"]
-    assert image_catalogue.find(customer(), INSTALLATION, HERE, "2026.11").version == "2026.11"
-    assert image_catalogue.find(customer(), INSTALLATION, HERE, "").version == "2026.10"
+    assert versions(root_of(CUSTOMER)) == ["2026.10"]
+    assert image_catalogue.find(root_of(CUSTOMER), INSTALLATION, HERE, "2026.11").version == "2026.11"
+    assert image_catalogue.find(root_of(CUSTOMER), INSTALLATION, HERE, "").version == "2026.10"
 
 
 def test_why_there_is_none(aws: AwsWorld) -> None:
@@ -116,7 +106,7 @@ def test_why_there_is_none(aws: AwsWorld) -> None:
 
     def why(version: str = "") -> str:
         with pytest.raises(NotFound) as error:
-            image_catalogue.find(customer(), INSTALLATION, HERE, version)
+            image_catalogue.find(root_of(CUSTOMER), INSTALLATION, HERE, version)
         assert error.value.where == "image_version"
         return error.value.advice
 
@@ -135,7 +125,7 @@ def test_credentials_that_do_not_open_are_no_empty_list(aws: AwsWorld) -> None:
     build(aws, "2026.11")
     aws.fault("error", "ec2:DescribeImages", principal=CUSTOMER, code="UnauthorizedOperation", status=403, times=-1)
     with pytest.raises(AccessDenied, match="images in us-east-1"):
-        image_catalogue.newest(customer(), INSTALLATION, HERE)
+        image_catalogue.newest(root_of(CUSTOMER), INSTALLATION, HERE)
 
 
 def test_pages(aws: AwsWorld) -> None:
@@ -143,4 +133,4 @@ def test_pages(aws: AwsWorld) -> None:
     aws.settings(page_size=1)
     for version in ("1.0", "2.0", "3.0", "4.0"):
         build(aws, version)
-    assert versions(customer()) == ["4.0", "3.0", "2.0"]
+    assert versions(root_of(CUSTOMER)) == ["4.0", "3.0", "2.0"]

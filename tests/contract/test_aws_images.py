@@ -4,27 +4,16 @@ import threading
 from typing import Any
 
 import pytest
-from prefect_aws import AwsCredentials
-from pydantic import SecretStr
 
 from blocks.aws_account import Finding
 from tasks.providers.aws import images
-from tasks.providers.aws.session import AwsSession, session_with
 from tests.world.aws.launches import image, launch
-from tests.worlds.aws.keys import root_key
+from tests.worlds.aws_sessions import root_of
 from tests.worlds.aws_world import CUSTOMER, INSTALLATION, AwsWorld
 
+pytestmark = pytest.mark.usefixtures("prefect_worker")
+
 STRANGER = "333333333333"
-
-
-@pytest.fixture(autouse=True)
-def _is_prefect_worker(prefect_worker: AwsWorld) -> None:
-    """This process's identity is the installation's, to whom our images belong."""
-
-
-def customer() -> AwsSession:
-    root = root_key(CUSTOMER)
-    return session_with(AwsCredentials(aws_access_key_id=root.access_key, aws_secret_access_key=SecretStr(root.secret)))
 
 
 def build(
@@ -41,7 +30,7 @@ def build(
 
 
 def told(*regions: str) -> dict[str, Finding]:
-    found = images.findings(customer(), INSTALLATION, "us-east-1", regions)
+    found = images.findings(root_of(CUSTOMER), INSTALLATION, "us-east-1", regions)
     return {one.subject: one for one in found}
 
 
@@ -113,7 +102,7 @@ def test_what_is_at_home_may_not_be_seen(aws: AwsWorld) -> None:
 def test_regions_are_looked_at_side_by_side(aws: AwsWorld) -> None:
     """ACC-09: one region after another would make people wait for each."""
     regions = ["us-east-2", "us-west-1", "us-west-2"]
-    session, together = customer(), threading.Barrier(4, timeout=20)
+    session, together = root_of(CUSTOMER), threading.Barrier(4, timeout=20)
 
     def meet(**_: object) -> None:
         together.wait()

@@ -15,12 +15,9 @@ from tests.worlds.aws_regions import NEEDED, Standing, lay, quick, site
 from tests.worlds.aws_regions import OWNER as LAB
 from tests.worlds.aws_world import CUSTOMER, INSTALLATION, AwsWorld
 
+pytestmark = pytest.mark.usefixtures("prefect_worker")
+
 VCPUS = "L-1216C47A"
-
-
-@pytest.fixture(autouse=True)
-def _is_prefect_worker(prefect_worker: AwsWorld) -> None:
-    """Clients of this process find the world, as the installation's identity."""
 
 
 @pytest.fixture

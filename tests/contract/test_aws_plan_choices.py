@@ -11,10 +11,7 @@ from tasks.providers.aws.session import session_of
 from tests.contract.plan_ground import connected, planned, share_image
 from tests.worlds.aws_world import CUSTOMER, INSTALLATION, AwsWorld
 
-
-@pytest.fixture(autouse=True)
-def _is_prefect_worker(prefect_worker: AwsWorld) -> None:
-    """Clients of this process find the world, as the installation's identity."""
+pytestmark = pytest.mark.usefixtures("prefect_worker")
 
 
 @pytest.fixture

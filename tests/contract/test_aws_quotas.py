@@ -16,13 +16,10 @@ from tests.world.aws.launches import launch
 from tests.worlds.aws.keys import root_key
 from tests.worlds.aws_world import CUSTOMER, AwsWorld
 
+pytestmark = pytest.mark.usefixtures("prefect_worker")
+
 VCPUS, ADDRESSES = "L-1216C47A", "L-0263D0A3"
 OURS = [{"Key": "groundwork:installation", "Value": "test"}]
-
-
-@pytest.fixture(autouse=True)
-def _is_prefect_worker(prefect_worker: AwsWorld) -> None:
-    """Clients of this process find the world."""
 
 
 def customer(access_key: str = "", secret: str = "") -> AwsSession:

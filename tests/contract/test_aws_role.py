@@ -19,6 +19,8 @@ from tasks.providers.aws.session import AwsSession, assumed, session_with
 from tests.worlds.aws.keys import root_key
 from tests.worlds.aws_world import CUSTOMER, INSTALLATION, AwsWorld
 
+pytestmark = pytest.mark.usefixtures("prefect_worker")
+
 EXTERNAL_ID = "groundwork-0f5c1d5e2b9a4c7d"
 ROLE = "groundwork-access"
 ARN = f"arn:aws:iam::{CUSTOMER}:role/{ROLE}"
@@ -29,11 +31,6 @@ DOCUMENTS = {
 }
 WANTED = {f"{ROLE}-ports", f"{ROLE}-spot"}
 NOTHING: tuple[set[str], set[str]] = (set(), set())
-
-
-@pytest.fixture(autouse=True)
-def _is_prefect_worker(prefect_worker: AwsWorld) -> None:
-    """Clients of this process find the world."""
 
 
 @functools.cache

@@ -14,15 +14,12 @@ from tasks.providers.aws.session import session_of
 from tests.worlds.aws.keys import root_key
 from tests.worlds.aws_world import CUSTOMER, INSTALLATION, AwsWorld
 
+pytestmark = pytest.mark.usefixtures("prefect_worker")
+
 EXTERNAL_ID = "groundwork-0f5c1d5e2b9a4c7d"
 ROLE = "groundwork-access"
 ASKING = "iam:SimulatePrincipalPolicy"
 VPC, PROFILE = "vpc-0a1b2c3d4e5f60718", "nodes"
-
-
-@pytest.fixture(autouse=True)
-def _is_prefect_worker(prefect_worker: AwsWorld) -> None:
-    """Clients of this process find the world."""
 
 
 def account(variant: Variant, features: Iterable[Feature], **told: Any) -> AwsAccount:

@@ -23,6 +23,8 @@ from tests.worlds import flow_runs
 from tests.worlds.aws_accounts import onboarded
 from tests.worlds.aws_world import AwsWorld
 
+pytestmark = pytest.mark.usefixtures("prefect_worker")
+
 ME, SIX = "203.0.113.7/32", "2001:db8::1/128"
 LAB = {"cluster": flow_runs.block("cluster", "lab")}
 
@@ -62,11 +64,6 @@ def lab_in(aws: AwsWorld, *features: Feature) -> Lab:
     born = Owner(installation(), cluster.uuid).born("security-group", "group")
     made = ec2.create_security_group(GroupName="lab", Description="-", VpcId=vpc, TagSpecifications=born)
     return Lab(cluster, ec2, made["GroupId"])
-
-
-@pytest.fixture(autouse=True)
-def _is_prefect_worker(prefect_worker: AwsWorld) -> None:
-    """Flows run in this process, too, as the installation's identity."""
 
 
 @pytest.fixture
