@@ -8,6 +8,7 @@ import re
 import threading
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, overload
 
 from botocore.client import BaseClient
@@ -26,6 +27,8 @@ from botocore.exceptions import (
     EndpointConnectionError,
     ProxyConnectionError,
 )
+from botocore.loaders import Loader, create_loader
+from botocore.loaders import Loader, create_loader
 from botocore.model import OperationModel
 from botocore.session import Session
 
@@ -46,6 +49,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient
     from mypy_boto3_sts.type_defs import AssumeRoleRequestTypeDef
     from prefect_aws import AwsCredentials
+
+T = TypeVar("T")
 
 SESSION_NAME = "groundwork"
 """How our sessions of a role are named in the account's audit trail."""
@@ -93,11 +98,13 @@ class AwsSession:
     def __init__(self, who: str, region: str = "", credentials: Credentials | None = None) -> None:
         self.who = who
         self._botocore = Session()
+        self._botocore.register_component("data_loader", _models())
         if credentials is not None:
             resolver = CredentialResolver([_Given(credentials)])
             self._botocore.register_component("credential_provider", resolver)
         self.region = region or self._botocore.get_config_variable("region") or FIRST_REGION
         self._clients: dict[tuple[str, str], BaseClient] = {}
+        self._told: dict[Hashable, object] = {}
         self._lock = threading.Lock()
 
     @overload
@@ -141,6 +148,15 @@ class AwsSession:
             said = self.client("sts").get_caller_identity()
         return Caller(said["Account"], said["Arn"])
 
+    def once(self, question: Hashable, ask: Callable[[], T]) -> T:
+        """Return the answer to a question; whoever shares this session asks it once. A failure is no answer.
+
+        For what stays as it is while a flow runs: types of nodes, zones.
+        """
+        if question not in self._told:
+            self._told[question] = ask()
+        return cast(T, self._told[question])
+
     def _new_client(self, service: str, region: str) -> BaseClient:
         with translated(f"{service} in {region}"):
             client = self._botocore.create_client(service, region_name=region, config=_SETTINGS)
@@ -161,6 +177,21 @@ class AwsSession:
             with suppress(ClientError, BotoCoreError):
                 told = self.client("sts").decode_authorization_message(EncodedMessage=encoded[1])
                 error["Decoded"] = told["DecodedMessage"]
+
+
+@cache
+def _models() -> Loader:
+    """Return the reader of botocore's service models and endpoints, which all sessions of this process share.
+
+    Read anew they take 0.15 s and more for each session (measured with botocore 1.43: 15 ms with what was read).
+    """
+    return create_loader(Session().get_config_variable("data_path"))
+
+
+@lru_cache
+def _models(data_path: str | None) -> Loader:
+    """Return botocore's reader of its models of services; EC2's alone takes it some tenths of a second."""
+    return create_loader(data_path)
 
 
 class _Given(CredentialProvider):
@@ -270,8 +301,45 @@ def session_with(keys: "AwsCredentials", region: str = "") -> AwsSession:
     return AwsSession(f"access key {keys.aws_access_key_id}", region or keys.region_name or "", credentials)
 
 
+@lru_cache(maxsize=1)
+def home_account() -> str:
+    """Return the account of whom the Prefect worker runs as, which our images belong to. Asked once in a process.
+
+    Raises:
+        CredentialsInvalid: AWS does not know us.
+    """
+    return identity().caller().account_id
+
+
+_SHARED: dict[Hashable, AwsSession] = {}
+_SHARING = threading.Lock()
+
+
+def shared_session_of(account: AwsAccount) -> AwsSession:
+    """Return the session in an account that all work of this process shares: its role is assumed once.
+
+    It is known by the way in itself: a record that names another role, external id, key or region has another one.
+    Whoever proves that the way in works takes ``session_of``.
+
+    Raises:
+        WrongState, BadInput: As ``session_of``.
+    """
+    keys = account.access_keys
+    secret = keys.aws_secret_access_key if keys else None
+    way_in = (
+        account.role_arn,
+        account.external_id,
+        account.default_region,
+        (keys.aws_access_key_id, secret, keys.aws_session_token, keys.region_name) if keys else None,
+    )
+    with _SHARING:
+        if way_in not in _SHARED:
+            _SHARED[way_in] = session_of(account)
+        return _SHARED[way_in]
+
+
 def session_of(account: AwsAccount) -> AwsSession:
-    """Return the session in an account: of its role, or of its keys where it has no role.
+    """Return a new session in an account: of its role, or of its keys where it has no role.
 
     Raises:
         WrongState: It has neither, or a role without an external id.
