@@ -1,6 +1,7 @@
 """Moto's server application, called inside this process."""
 
 import copy
+import functools
 import io
 import os
 import random
@@ -14,9 +15,11 @@ os.environ.setdefault("MOTO_ENABLE_KEYPAIR_VALIDATION", "1")
 os.environ.setdefault("MOTO_ENABLE_AMI_VALIDATION", "1")
 os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
 
+from moto.core import responses
 from moto.core.base_backend import BackendDict, backend_lock
 from moto.core.model_instances import reset_model_data
 from moto.ec2 import utils as ec2_utils
+from moto.ec2.models import amis
 from moto.iam.access_control import PermissionResult
 from moto.iam.models import IAMBackend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -80,8 +83,18 @@ def _policies(store: IAMBackend) -> list[Any]:
     return copies
 
 
-# Each account's store of EC2 begins with 1300 images, that of IAM with 1600 policies: half a second for each test.
+_read = amis.load_resource
+
+
+def _images(resource: str) -> Any:
+    return [] if resource.startswith("ec2/resources/ecs/") else _read(resource)
+
+
+# Each account's store of EC2 begins with 1300 images, 1200 of them for containers, that of IAM with 1600 policies: half
+# a second for each test. A class's methods are looked up anew for each request.
+amis.load_resource = _images
 ec2_utils.random_resource_id = _random_id
 IAMBackend._init_aws_policies = _policies
+responses.method_names_from_class = functools.cache(responses.method_names_from_class)
 # The world judges buckets' policies itself; moto knows neither their principals nor their conditions.
 FakeBucket.get_permission = lambda *_: PermissionResult.NEUTRAL

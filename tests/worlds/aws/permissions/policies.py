@@ -1,5 +1,6 @@
 """What policies decide (AWS: "Policy evaluation logic"): an explicit deny first, then an allow, else no."""
 
+import functools
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -36,13 +37,23 @@ class Policy:
         Raises:
             ValueError: It is no policy.
         """
-        told = json.loads(document) if isinstance(document, str) else document
+        if isinstance(document, str):
+            return _read(cls, document, name, kind)
+        return cls._of(document, name, kind)
+
+    @classmethod
+    def _of(cls, told: Any, name: str, kind: Kind) -> "Policy":
         if not isinstance(told, Mapping) or not told.get("Statement"):
             raise ValueError("a policy is an object with a Statement")
         statements = as_list(told["Statement"])
         for statement in statements:
             _check(statement)
         return cls(name, kind, tuple(statements), told.get("Version", _OLD) != _OLD)
+
+
+@functools.lru_cache(4096)
+def _read(cls: type[Policy], text: str, name: str, kind: Kind) -> Policy:
+    return cls._of(json.loads(text), name, kind)
 
 
 def _check(statement: Any) -> None:
