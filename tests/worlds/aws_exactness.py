@@ -68,7 +68,7 @@ def found_in(folder: Path) -> Found:
     """Read what the worlds left in a folder."""
     used: set[str] = set()
     denied: set[str] = set()
-    for file in folder.glob("*.json"):
+    for file in folder.rglob("*.json"):
         for test, told in json.loads(file.read_text()).items():
             if not _is_of(test, NOT_THE_PRODUCT):
                 used |= set(told["used"])
@@ -81,8 +81,11 @@ def _is_of(test: str, names: Iterable[str]) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let all worlds of this run, in whatever process, note what they were asked."""
-    if FOLDER not in os.environ:
+    """Let all worlds of this run, in whatever process, note what they were asked; each test process by itself."""
+    if hasattr(config, "workerinput"):
+        folder = os.environ[FOLDER] = str(Path(os.environ[FOLDER], config.workerinput["workerid"]))
+        Path(folder).mkdir(exist_ok=True)
+    elif FOLDER not in os.environ:
         folder = os.environ[FOLDER] = tempfile.mkdtemp(prefix="gw-calls-")
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
