@@ -6,10 +6,11 @@ proxies); nothing here knows where AWS is.
 
 import re
 import threading
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar, cast, overload
 
 from botocore.client import BaseClient
 from botocore.config import Config
@@ -27,7 +28,6 @@ from botocore.exceptions import (
     EndpointConnectionError,
     ProxyConnectionError,
 )
-from botocore.loaders import Loader, create_loader
 from botocore.loaders import Loader, create_loader
 from botocore.model import OperationModel
 from botocore.session import Session
@@ -188,12 +188,6 @@ def _models() -> Loader:
     return create_loader(Session().get_config_variable("data_path"))
 
 
-@lru_cache
-def _models(data_path: str | None) -> Loader:
-    """Return botocore's reader of its models of services; EC2's alone takes it some tenths of a second."""
-    return create_loader(data_path)
-
-
 class _Given(CredentialProvider):
     METHOD = "groundwork"
 
@@ -301,7 +295,7 @@ def session_with(keys: "AwsCredentials", region: str = "") -> AwsSession:
     return AwsSession(f"access key {keys.aws_access_key_id}", region or keys.region_name or "", credentials)
 
 
-@lru_cache(maxsize=1)
+@cache
 def home_account() -> str:
     """Return the account of whom the Prefect worker runs as, which our images belong to. Asked once in a process.
 
