@@ -8,7 +8,7 @@ from blocks.aws_account import AwsAccount, Feature
 from blocks.aws_cluster import Doubt
 from blocks.errors import AccessDenied, BadInput, CredentialsInvalid, QuotaExceeded, WrongState
 from tasks.providers.aws.findings import Severity
-from tasks.providers.aws.plan import Asker, Plan, make
+from tasks.providers.aws.plan import Asker, Plan, features_of, make
 from tasks.providers.aws.session import session_of
 from tests.contract.plan_ground import changes, connected, made, planned, said, share_image, spec, verified
 from tests.worlds.aws_regions import NEEDED, Standing, lay, quick, site
@@ -18,14 +18,6 @@ from tests.worlds.aws_world import CUSTOMER, INSTALLATION, AwsWorld
 pytestmark = pytest.mark.usefixtures("prefect_worker")
 
 VCPUS = "L-1216C47A"
-
-
-@pytest.fixture
-def team(aws: AwsWorld) -> AwsAccount:
-    """A connected account with an image."""
-    account = connected()
-    share_image(aws)
-    return account
 
 
 def parts(plan: Plan) -> dict[str, int]:
@@ -125,8 +117,8 @@ def test_only_what_the_plan_needs_is_asked(aws: AwsWorld) -> None:
     plan = planned(account)
     plan.require_feasible()
     assert "ec2:CreateSnapshot" not in plan.permissions
-    assert "ec2:DescribeSpotPriceHistory" not in plan.permissions
-    assert "ec2:DescribeSpotPriceHistory" in planned(account, spot=True).permissions
+    assert Feature.SPOT not in features_of(plan.spec, account)
+    assert Feature.SPOT in features_of(spec(spot=True), account)
 
 
 def test_a_simulator_that_may_not_be_asked_stops_nothing(aws: AwsWorld) -> None:

@@ -83,7 +83,7 @@ ec2:AllocateAddress ec2:AssociateRouteTable ec2:AttachInternetGateway ec2:Author
 ec2:CreateInternetGateway ec2:CreateNatGateway ec2:CreateRoute ec2:CreateRouteTable ec2:CreateSecurityGroup
 ec2:CreateSubnet ec2:CreateVpc ec2:CreateVpcEndpoint ec2:ModifyVpcAttribute efs:CreateFileSystem efs:CreateMountTarget
 iam:AddRoleToInstanceProfile iam:CreateInstanceProfile iam:CreateRole iam:PutRolePolicy kms:CreateAlias kms:CreateKey
-s3:CreateBucket s3:PutBucketPolicy s3:PutBucketTagging s3:PutPublicAccessBlock
+kms:EnableKeyRotation s3:CreateBucket s3:PutBucketPolicy s3:PutBucketTagging s3:PutPublicAccessBlock
 """
 
 

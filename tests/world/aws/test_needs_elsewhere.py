@@ -174,3 +174,20 @@ def test_a_role_handed_to_a_service_must_be_allowed(aws: AwsWorld) -> None:
     }  # fmt: skip
     give(aws, may("ec2:*"))
     assert f"iam:PassRole on resource: {role}" in refusal(ec2.create_flow_logs, **asked)[1]
+
+
+def test_a_version_is_deleted_with_both_rights(aws: AwsWorld) -> None:
+    """CLN-15, S3 API reference: who deletes one version of an object needs the right to delete the object, too."""
+    root, s3 = aws.client("s3"), aws.client("s3", **make_user(aws, CUSTOMER))
+    root.create_bucket(Bucket="versions")
+    root.put_object(Bucket="versions", Key="a", Body=b"x")
+    one, every = may("s3:DeleteObject"), may("s3:DeleteObjectVersion")
+    told = {"Bucket": "versions", "Key": "a", "VersionId": "null"}
+    for given, missing in ((one, "s3:DeleteObjectVersion"), (every, "s3:DeleteObject")):
+        give(aws, given)
+        assert f"{missing} on resource" in refusal(s3.delete_object, **told)[1]
+    give(aws, one, every)
+    assert refusal(s3.delete_object, **told) == ("", "")
+    assert last(aws, "s3:DeleteObject") == {
+        (f"s3:{name}", "arn:aws:s3:::versions/a") for name in ("DeleteObject", "DeleteObjectVersion")
+    }

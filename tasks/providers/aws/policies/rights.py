@@ -90,8 +90,8 @@ _TABLE: tuple[tuple[Feature, tuple[Variant, ...], str, str], ...] = (
         kms:CreateAlias DeleteAlias : key-alias
         kms:ListAliases *
         s3:CreateBucket DeleteBucket GetBucketLocation GetBucketTagging ListBucket ListBucketVersions : bucket
-        s3:PutBucketPolicy PutBucketPublicAccessBlock PutBucketTagging PutEncryptionConfiguration : bucket
-        s3:AbortMultipartUpload DeleteObject DeleteObjectVersion GetObject PutObject : object
+        s3:PutBucketPolicy PutBucketPublicAccessBlock PutBucketTagging : bucket
+        s3:DeleteObject DeleteObjectVersion : object
         """,
     ),
     (Feature.CLUSTERS, _AUTOMATED, "new, full price", "ec2:RunInstances : instance"),
@@ -154,7 +154,7 @@ _TABLE: tuple[tuple[Feature, tuple[Variant, ...], str, str], ...] = (
         _AUTOMATED,
         "ours",
         """
-        ec2:AssociateRouteTable DisassociateRouteTable : route-table subnet
+        ec2:AssociateRouteTable : route-table subnet
         ec2:AttachInternetGateway DetachInternetGateway : internet-gateway vpc
         ec2:CreateNatGateway : elastic-ip subnet
         ec2:CreateRoute DeleteRoute DeleteRouteTable : route-table
@@ -163,7 +163,7 @@ _TABLE: tuple[tuple[Feature, tuple[Variant, ...], str, str], ...] = (
         ec2:CreateVpcEndpoint : route-table vpc
         ec2:DeleteInternetGateway : internet-gateway
         ec2:DeleteNatGateway : natgateway
-        ec2:DeleteSubnet ModifySubnetAttribute : subnet
+        ec2:DeleteSubnet : subnet
         ec2:DeleteVpcEndpoints : vpc-endpoint
         ec2:ReleaseAddress : elastic-ip
         """,
@@ -234,7 +234,6 @@ _TABLE: tuple[tuple[Feature, tuple[Variant, ...], str, str], ...] = (
     ),
     (Feature.LOGS, _BOTH, "", "logs:DescribeLogGroups *"),
     # -------------------------------------------------------------------------------------------------------- spot
-    (Feature.SPOT, _BOTH, "", "ec2:DescribeSpotPriceHistory *"),
     (Feature.SPOT, _BOTH, "spot service", "iam:CreateServiceLinkedRole : spot-service"),
     (Feature.SPOT, _AUTOMATED, "new, spot price", "ec2:RunInstances : instance"),
     (Feature.SPOT, _RESTRICTED, "new, spot price, with the profile", "ec2:RunInstances : instance"),

@@ -23,6 +23,9 @@ _SHORTEST_DAYS = 7
 def ensure_key(site: Site) -> str:
     """Let there be the key with its alias; return its ARN. The alias is what makes it the only one.
 
+    KMS changes what it encrypts with every year, and goes on decrypting what was encrypted before ("Rotate AWS KMS
+    keys" in the AWS KMS Developer Guide). That is asked for before the alias: a key that has it is finished.
+
     A key without alias, left by a call whose reply was lost, is found in AWS's index of tags and takes the alias; one
     that comes too late for it is given up.
     """
@@ -40,6 +43,7 @@ def ensure_key(site: Site) -> str:
         lambda: kms.create_key(Tags=tags, Description="Groundwork: disks, files, parameters")["KeyMetadata"]["Arn"],
         is_new_place=not site.was_begun,
     )
+    site.settled(what, lambda: kms.enable_key_rotation(KeyId=arn))
     try:
         site.settled(what, lambda: kms.create_alias(AliasName=alias, TargetKeyId=arn))
     except Conflict:

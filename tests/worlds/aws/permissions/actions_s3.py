@@ -63,18 +63,22 @@ def needs(world: "World", call: Call) -> list[Need]:
     if bucket is None:
         return [Need("s3:ListAllMyBuckets" if call.operation == "ListBuckets" else f"s3:{call.operation}", "*")]
     if call.operation == "DeleteObjects":
-        return [_of_object(bucket, one, "DeleteObject", {}) for one in call.params["Delete"]["Objects"]]
+        objects = call.params["Delete"]["Objects"]
+        return [need for one in objects for need in _of_object(bucket, one, "DeleteObject", {})]
     if key is None:
         action = _OF_BUCKET.get(call.operation, call.operation)
         return [Need(f"s3:{action}", f"arn:aws:s3:::{bucket}", _bucket_context(call.params))]
     action = _OF_OBJECT.get(call.operation, call.operation)
-    return [_of_object(bucket, call.params, action, _object_context(call.params)), *_also(call, bucket)]
+    return [*_of_object(bucket, call.params, action, _object_context(call.params)), *_also(call, bucket)]
 
 
-def _of_object(bucket: str, told: dict[str, Any], action: str, context: Context) -> Need:
+def _of_object(bucket: str, told: dict[str, Any], action: str, context: Context) -> list[Need]:
+    actions = [action]
     if told.get("VersionId") and action in _OF_VERSION:
-        action = action.replace("Object", "ObjectVersion")
-    return Need(f"s3:{action}", f"arn:aws:s3:::{bucket}/{told['Key']}", context)
+        # Who deletes a version "must always have" the right to delete, too ("DeleteObject", Amazon S3 API Reference).
+        actions = ["DeleteObject"] if action == "DeleteObject" else []
+        actions.append(action.replace("Object", "ObjectVersion"))
+    return [Need(f"s3:{name}", f"arn:aws:s3:::{bucket}/{told['Key']}", context) for name in actions]
 
 
 def _also(call: Call, bucket: str) -> list[Need]:
