@@ -20,14 +20,6 @@ pytestmark = pytest.mark.usefixtures("prefect_worker")
 VCPUS = "L-1216C47A"
 
 
-@pytest.fixture
-def team(aws: AwsWorld) -> AwsAccount:
-    """A connected account with an image."""
-    account = connected()
-    share_image(aws)
-    return account
-
-
 def parts(plan: Plan) -> dict[str, int]:
     return {part.what: part.count for part in plan.parts}
 

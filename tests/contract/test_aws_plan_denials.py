@@ -14,14 +14,6 @@ from tests.worlds.aws_world import AwsWorld
 pytestmark = pytest.mark.usefixtures("prefect_worker")
 
 
-@pytest.fixture
-def team(aws: AwsWorld) -> AwsAccount:
-    """A connected account with an image."""
-    account = connected()
-    share_image(aws)
-    return account
-
-
 def test_a_missing_permission_is_a_doubt(aws: AwsWorld) -> None:
     """CLU-08: the action is named; set aside by name, it is shown as ignored, and the definition remembers who did."""
     account = connected(is_verified=False)
