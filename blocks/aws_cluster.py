@@ -66,7 +66,6 @@ AutoShutdown = Annotated[str, Field(pattern=r"^(never|[1-9][0-9]{0,5}(s|m|h))$")
 
 RetentionDays = Annotated[int, Field(ge=0, le=3650)]
 Description = Annotated[str, Field(max_length=1000)]
-InitScript = Annotated[str, Field(max_length=10240)]
 
 
 class Service(StrEnum):
@@ -114,7 +113,6 @@ class Doubt(StrEnum):
     PERMISSIONS = "permissions"
     AUTO_SHUTDOWN = "auto-shutdown"
     BACKUP = "backup"
-    INIT_SCRIPT = "init-script"
 
 
 IgnoredDoubts = Annotated[tuple[Doubt, ...], Field(max_length=len(Doubt))]
@@ -147,7 +145,6 @@ class AwsClusterSpec(ClusterSpec):
     jump_host: str = ""
     tags: Tags = Field(default_factory=dict)
     description: Description = ""
-    init_script: InitScript = ""
     on_failure: OnFailure = OnFailure.REMOVE
     minimum_nodes: NodeCount = 1
     ignore_warnings: IgnoredDoubts = ()

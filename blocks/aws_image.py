@@ -15,5 +15,8 @@ GivenImageVersion = Annotated[
 ImageIdOrNone = Annotated[str, Field(pattern=r"^(ami-([0-9a-f]{8}|[0-9a-f]{17}))?$")]
 """An image as ami-0123456789abcdef0; empty: the newest Amazon Linux."""
 
+SetupScript = Annotated[str, Field(max_length=10240)]
+"""Lines of shell, as they are typed on a terminal."""
+
 SubnetId = Annotated[str, Field(pattern=r"^subnet-([0-9a-f]{8}|[0-9a-f]{17})$")]
 GroupId = Annotated[str, Field(pattern=r"^sg-([0-9a-f]{8}|[0-9a-f]{17})$")]

@@ -71,6 +71,10 @@ def is_legal(old: State, new: State) -> bool:
     return new in LEGAL_CHANGES[old]
 
 
+PROTECTED_AT = 10
+"""After how many nodes in a row that could not be brought up no more are launched."""
+
+
 class Node(BaseModel):
     """One node as its provider tells it.
 
@@ -109,6 +113,8 @@ class Cluster(Block):
     # The richer one first: what AWS prepared has every field of the other too.
     ground: AwsGround | Ground | None = Field(default=None, title="What the place prepared")
     nodes: list[Node] = Field(default_factory=list, title="Nodes")
+    failures_in_a_row: int = Field(default=0, title="Nodes in a row that could not be brought up")
+    last_failure: str = Field(default="", title="Why the last of them could not")
     first_ran_at: datetime | None = Field(default=None, title="First ran at")
     creator: str = Field(default="", title="The flow run that made it")
     created_at: datetime = Field(default_factory=lambda: datetime.now(UTC), title="Made at")
@@ -128,6 +134,11 @@ class Cluster(Block):
     def slots(self) -> int:
         """Ranks that the whole cluster takes."""
         return sum(node.slots for node in self.nodes)
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether no more nodes are launched for it until somebody says so."""
+        return self.failures_in_a_row >= PROTECTED_AT
 
     @property
     def hostfile(self) -> str:

@@ -14,7 +14,6 @@ from blocks.aws_cluster import (
     HeadDiskSize,
     IgnoredDoubts,
     ImageVersion,
-    InitScript,
     NodeType,
     NodeTypeOrNone,
     OnFailure,
@@ -29,20 +28,22 @@ from blocks.aws_cluster import (
     ZoneOrNone,
 )
 from blocks.cluster import Cluster, State
+from blocks.cluster_spec import InitScript, InitScriptMinutes, InitScriptRuns
 from blocks.jump_host import JumpHost
 from blocks.names import InstanceProfileOrNone, Name, NodeCount, SlotCount, VpcIdOrNone
 from tasks.aws_cluster_plan import ask_choices, name_of, plan_cluster, wishes
 from tasks.clusters import (
     claim_name,
     enter_nodes,
-    furnish_nodes,
     launch_nodes,
+    make_ready,
     mark,
     prepare_ground,
     verify_nodes,
 )
 from tasks.entry import entered
 from tasks.grounds import finish_ground, lay_ground
+from tasks.protection import counting_failures
 from tasks.providers.accounts import account_of
 from tasks.records import one_writer
 from tasks.steps import sentence
@@ -83,6 +84,8 @@ def create_aws_cluster(
     tags: Tags = {},  # noqa: B006
     description: Description = "",
     init_script: InitScript = "",
+    init_script_runs: InitScriptRuns = InitScriptRuns.LAST,
+    init_script_minutes: InitScriptMinutes = 10,
     on_failure: OnFailure = OnFailure.REMOVE,
     minimum_nodes: NodeCount = 1,
     ignore_warnings: IgnoredDoubts = (),
@@ -124,7 +127,10 @@ def create_aws_cluster(
         user_management: Who may be a user on the nodes. disabled: nobody is added or removed but by hand.
         tags: Tags on all that the cluster owns, for your bill.
         description: What the cluster is for.
-        init_script: A script for each node. Its first line names its interpreter, as #!/usr/bin/env bash.
+        init_script: A script that runs once on each node as the user of all nodes, who has sudo. Its first
+            line names its interpreter, as #!/usr/bin/env bash. No secrets: it is stored with the cluster.
+        init_script_runs: Before what we put on nodes for MPI (first), or after that (last).
+        init_script_minutes: Its time limit.
         on_failure: What becomes of a cluster that cannot be made whole: remove it, or keep it for a look.
         minimum_nodes: With how many nodes it may go on smaller.
         ignore_warnings: Warnings of the plan that shall not stop it, by name. They are remembered with the cluster.
@@ -160,6 +166,8 @@ def create_aws_cluster(
         tags=tags,
         description=description,
         init_script=init_script,
+        init_script_runs=init_script_runs,
+        init_script_minutes=init_script_minutes,
         on_failure=on_failure,
         minimum_nodes=minimum_nodes,
         ignore_warnings=ignore_warnings,
@@ -183,10 +191,11 @@ def _build(cluster: Cluster, account: AwsAccount) -> None:
         ground = lay_ground(account, cluster)
         cluster = prepare_ground(cluster)
         launch_nodes(cluster)
-        cluster = enter_nodes(cluster, State.BOOTSTRAPPING)
-        furnish_nodes(cluster)
-        cluster = mark(cluster, State.VERIFYING)
-        verify_nodes(cluster)
+        with counting_failures(cluster):
+            cluster = enter_nodes(cluster, State.BOOTSTRAPPING)
+            make_ready(cluster)
+            cluster = mark(cluster, State.VERIFYING)
+            verify_nodes(cluster)
         mark(cluster, State.RUNNING)
     finish_ground(account, cluster, ground)
 

@@ -1,8 +1,8 @@
 """Making images for nodes in AWS, and letting accounts launch them."""
 
 from blocks.aws_account import AwsAccount
-from blocks.aws_cluster import InitScript, NodeType
-from blocks.aws_image import GivenImageVersion, GroupId, ImageIdOrNone, SubnetId
+from blocks.aws_cluster import NodeType
+from blocks.aws_image import GivenImageVersion, GroupId, ImageIdOrNone, SetupScript, SubnetId
 from blocks.jump_host import JumpHost
 from blocks.names import Region
 from tasks.aws_accounts import read_again
@@ -33,7 +33,7 @@ def build_image(  # noqa: PLR0917 # a run form
     region: Region = "us-east-1",
     node_type: NodeType = "c5.xlarge",
     base_image: ImageIdOrNone = "",
-    setup_script: InitScript = "",
+    setup_script: SetupScript = "",
     jump_host: JumpHost | None = None,
 ) -> None:
     """Make an image for nodes, in the account of the Prefect worker's own AWS identity, on one node for some minutes.

@@ -6,11 +6,14 @@ from tasks.clusters import (
     empty_shared_folder,
     enter_nodes,
     forget,
-    furnish_nodes,
     launch_nodes,
+    make_ready,
     mark,
     read_again,
     release,
+    require_growth_allowed,
+    require_init_script_ended,
+    require_start_allowed,
     retire_nodes,
     set_node_count,
     start_nodes,
@@ -18,6 +21,7 @@ from tasks.clusters import (
     verify_nodes,
 )
 from tasks.entry import entered
+from tasks.protection import counting_failures
 from tasks.records import one_writer
 from tasks.steps import sentence
 from tasks.undoing import failing
@@ -37,6 +41,7 @@ def verify_cluster(cluster: Cluster) -> None:
         with entered(cluster), failing(cluster):
             if cluster.state is not State.RUNNING:
                 cluster = enter_nodes(cluster, State.VERIFYING)
+                require_init_script_ended(cluster)
             verify_nodes(cluster)
             mark(cluster, State.RUNNING)
 
@@ -51,13 +56,15 @@ def resize_cluster(cluster: Cluster, node_count: NodeCount) -> None:
     """
     with one_writer(cluster.name):
         cluster = read_again(cluster, State.RUNNING, State.UPDATING, State.FAILED)
+        require_growth_allowed(cluster, node_count)
         with entered(cluster), failing(cluster):
             cluster = set_node_count(cluster, node_count)
             cluster = retire_nodes(cluster)
             launch_nodes(cluster)
-            cluster = enter_nodes(cluster, State.UPDATING)
-            furnish_nodes(cluster)
-            verify_nodes(cluster)
+            with counting_failures(cluster):
+                cluster = enter_nodes(cluster, State.UPDATING)
+                make_ready(cluster)
+                verify_nodes(cluster)
             mark(cluster, State.RUNNING)
 
 
@@ -78,20 +85,25 @@ def stop_cluster(cluster: Cluster) -> None:
 
 
 @sentence(name="start-cluster", run_name="start-{cluster.name}")
-def start_cluster(cluster: Cluster) -> None:
+def start_cluster(cluster: Cluster, *, reset_protection: bool = False) -> None:
     """Start a cluster that is stopped, or bring back the dead nodes of one that failed; missing ones are made anew.
+
+    After ten nodes in a row that could not be brought up a cluster is protected: no more are launched for it.
 
     Args:
         cluster: The cluster.
+        reset_protection: Let nodes be launched for a protected cluster again, after its trouble was mended.
     """
     with one_writer(cluster.name):
         cluster = read_again(cluster, State.STOPPED, State.STARTING, State.FAILED)
+        cluster = require_start_allowed(cluster, is_reset=reset_protection)
         with entered(cluster), failing(cluster):
             cluster = start_nodes(cluster)
             launch_nodes(cluster)
-            cluster = enter_nodes(cluster, State.STARTING)
-            furnish_nodes(cluster)
-            verify_nodes(cluster)
+            with counting_failures(cluster):
+                cluster = enter_nodes(cluster, State.STARTING)
+                make_ready(cluster)
+                verify_nodes(cluster)
             mark(cluster, State.RUNNING)
 
 

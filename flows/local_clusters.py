@@ -1,20 +1,21 @@
 """Making a cluster on a machine."""
 
 from blocks.cluster import Cluster, State
-from blocks.cluster_spec import LocalClusterSpec
+from blocks.cluster_spec import InitScript, InitScriptMinutes, InitScriptRuns, LocalClusterSpec
 from blocks.local_machine import LocalMachine
 from blocks.names import Name, NodeCount, SlotCount
 from tasks.clusters import (
     check_spec,
     claim_name,
     enter_nodes,
-    furnish_nodes,
     launch_nodes,
+    make_ready,
     mark,
     prepare_ground,
     verify_nodes,
 )
 from tasks.entry import entered
+from tasks.protection import counting_failures
 from tasks.providers.accounts import account_of
 from tasks.records import one_writer
 from tasks.steps import sentence
@@ -28,6 +29,10 @@ def create_local_cluster(
     node_count: NodeCount = 4,
     slots_per_node: SlotCount = 0,
     account: LocalMachine | None = None,
+    *,
+    init_script: InitScript = "",
+    init_script_runs: InitScriptRuns = InitScriptRuns.LAST,
+    init_script_minutes: InitScriptMinutes = 10,
 ) -> None:
     """Make an MPI cluster of real SSH nodes on the machine of the Prefect worker.
 
@@ -38,9 +43,19 @@ def create_local_cluster(
         node_count: How many nodes.
         slots_per_node: How many ranks a node takes; 0 means one for each of its cores.
         account: The machine, if it is not the default one (this machine).
+        init_script: A script that runs once on each node as the user of all nodes. Its first
+            line names its interpreter, as #!/usr/bin/env bash. No secrets: it is stored with the cluster.
+        init_script_runs: Before what we put on nodes for MPI (first), or after that (last).
+        init_script_minutes: Its time limit.
     """
     spec = LocalClusterSpec(
-        name=name, node_count=node_count, slots_per_node=slots_per_node, account=account_of(account)
+        name=name,
+        node_count=node_count,
+        slots_per_node=slots_per_node,
+        account=account_of(account),
+        init_script=init_script,
+        init_script_runs=init_script_runs,
+        init_script_minutes=init_script_minutes,
     )
     check_spec(spec)
     with one_writer(name):
@@ -55,8 +70,9 @@ def _build(cluster: Cluster) -> None:
     with entered(cluster), undoing(cluster):
         cluster = prepare_ground(cluster)
         launch_nodes(cluster)
-        cluster = enter_nodes(cluster, State.BOOTSTRAPPING)
-        furnish_nodes(cluster)
-        cluster = mark(cluster, State.VERIFYING)
-        verify_nodes(cluster)
+        with counting_failures(cluster):
+            cluster = enter_nodes(cluster, State.BOOTSTRAPPING)
+            make_ready(cluster)
+            cluster = mark(cluster, State.VERIFYING)
+            verify_nodes(cluster)
         mark(cluster, State.RUNNING)

@@ -1,12 +1,13 @@
 """The steps in a cluster's life. Each writes the state it brings the cluster to before it acts."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from blocks.aws_cluster import AwsClusterSpec
 from blocks.cluster import Cluster, State
-from blocks.cluster_spec import ClusterSpec, LocalClusterSpec
+from blocks.cluster_spec import ClusterSpec, InitScriptRuns, LocalClusterSpec
 from blocks.errors import GroundworkError, NodeDown, NotFound, RemoteError, TimedOut, WrongState
-from tasks import bring_up, cluster_keys, records, shared_folder, verification
+from tasks import bring_up, cluster_keys, init_script, protection, records, shared_folder, verification
 from tasks.entry import leave, sessions_to
 from tasks.providers.accounts import provider_for
 from tasks.steps import step
@@ -22,7 +23,31 @@ def check_spec(spec: ClusterSpec) -> None:
 @step("claim the name {spec.name}")
 def claim_name(spec: LocalClusterSpec | AwsClusterSpec) -> Cluster:
     """Write the record, or find the one that the same definition made before."""
-    return records.claim(spec)
+    cluster = records.claim(spec)
+    protection.require_unprotected(cluster)
+    return cluster
+
+
+def require_growth_allowed(cluster: Cluster, node_count: int) -> None:
+    """Refuse to add nodes to a protected cluster, or to try its nodes again. Fewer nodes are a way out.
+
+    Raises:
+        WrongState: With what failed last.
+    """
+    if node_count >= cluster.spec.node_count:
+        protection.require_unprotected(cluster)
+
+
+def require_start_allowed(cluster: Cluster, *, is_reset: bool) -> Cluster:
+    """Refuse to start a protected cluster, unless its protection is lifted by this very start.
+
+    Raises:
+        WrongState: With what failed last.
+    """
+    if is_reset:
+        return protection.lift(cluster)
+    protection.require_unprotected(cluster)
+    return cluster
 
 
 @step("refresh what is known of {cluster.name}")
@@ -73,6 +98,35 @@ def furnish_nodes(cluster: Cluster) -> None:
     bring_up.furnish(cluster, cluster_keys.ensure(cluster), sessions_to(cluster))
 
 
+def make_ready(cluster: Cluster) -> None:
+    """Furnish the nodes, and run the cluster's init script before or after that, if it has one."""
+    spec = cluster.spec
+    if spec.init_script and spec.init_script_runs is InitScriptRuns.FIRST:
+        run_init_script(cluster)
+    furnish_nodes(cluster)
+    if spec.init_script and spec.init_script_runs is InitScriptRuns.LAST:
+        run_init_script(cluster)
+
+
+@step("run the init script of {cluster.name}", limit_s=None)
+def run_init_script(cluster: Cluster) -> None:
+    """Run the init script on the nodes that have not run it to a good end, and tell how it ended."""
+    ended = init_script.run(cluster, sessions_to(cluster))
+    for line in init_script.told(cluster, ended):
+        note(line)
+    init_script.require_good(cluster, ended)
+
+
+def require_init_script_ended(cluster: Cluster) -> None:
+    """Refuse a cluster with a node on which its init script has not ended well.
+
+    Raises:
+        CommandFailed, TimedOut: With the nodes, and how it ended.
+    """
+    if cluster.spec.init_script:
+        init_script.require_good(cluster, init_script.endings(cluster, sessions_to(cluster)))
+
+
 @step("verify {cluster.name} over every slot")
 def verify_nodes(cluster: Cluster) -> None:
     """Ask the three questions over every slot, show the answers, and refuse a cluster that fails one."""
@@ -85,8 +139,10 @@ def verify_nodes(cluster: Cluster) -> None:
 @step("say how {cluster.name} is")
 def mark(cluster: Cluster, state: State, reason: str = "") -> Cluster:
     """Write a cluster's state when all work for it is done."""
-    first = {"first_ran_at": datetime.now(UTC)} if state is State.RUNNING and not cluster.first_ran_at else {}
-    cluster = records.change(cluster, state, reason, **first)
+    known: dict[str, Any] = {}
+    if state is State.RUNNING:
+        known = {**protection.NO_FAILURES, "first_ran_at": cluster.first_ran_at or datetime.now(UTC)}
+    cluster = records.change(cluster, state, reason, **known)
     show_nodes(cluster)
     return cluster
 

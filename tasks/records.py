@@ -70,7 +70,12 @@ def claim(spec: LocalClusterSpec | AwsClusterSpec) -> Cluster:
 
 def _differences(old: ClusterSpec, new: ClusterSpec) -> str:
     was, now = old.model_dump(), new.model_dump()
-    return ", ".join(f"{field} {was[field]}, asked {now[field]}" for field in now if was[field] != now[field])
+    # A script is long, and what is in it need not be in every log.
+    return ", ".join(
+        "another init_script" if field == "init_script" else f"{field} {was[field]}, asked {now[field]}"
+        for field in now
+        if was[field] != now[field]
+    )
 
 
 def _creator() -> str:

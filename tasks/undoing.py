@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from blocks.aws_cluster import AwsClusterSpec, OnFailure
 from blocks.cluster import Cluster, State
 from blocks.errors import GroundworkError
-from tasks import cluster_keys, records
+from tasks import cluster_keys, protection, records
 from tasks.entry import leave
 from tasks.providers.accounts import provider_for
 from tasks.telling import note
@@ -24,12 +25,14 @@ def undoing(cluster: Cluster) -> Iterator[None]:
         yield
     except BaseException as error:
         reason = str(error) if isinstance(error, GroundworkError) else f"{type(error).__name__}: {error}"
+        gone: dict[str, Any] = {}
         if cluster.first_ran_at is None and not _is_kept(cluster):
             note("undoing what was made")
             leave(cluster)
             provider_for(cluster.spec.account).release(cluster)
             cluster_keys.destroy(cluster)
-        records.change(records.read(cluster.name), State.FAILED, reason)
+            gone = protection.NO_FAILURES  # With the nodes: each try is somebody's own act.
+        protection.tell(records.change(records.read(cluster.name), State.FAILED, reason, **gone))
         raise
 
 
@@ -43,5 +46,5 @@ def failing(cluster: Cluster) -> Iterator[None]:
     try:
         yield
     except GroundworkError as error:
-        records.change(records.read(cluster.name), State.FAILED, str(error))
+        protection.tell(records.change(records.read(cluster.name), State.FAILED, str(error)))
         raise

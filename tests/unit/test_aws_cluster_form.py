@@ -9,6 +9,7 @@ from prefect.utilities.schema_tools.validation import ValidationError, validate
 
 from blocks.aws_account import EVERYDAY, AwsAccount, Feature, Variant, completed
 from blocks.aws_cluster import AwsClusterSpec, Doubt
+from blocks.cluster_spec import LocalClusterSpec
 from blocks.errors import AccessDenied, BadInput, QuotaExceeded
 from flows.aws_clusters import create_aws_cluster
 from tasks.providers.aws import form_rules
@@ -59,6 +60,8 @@ DEFAULTS: dict[str, Any] = {
     "user_management": "disabled",
     "services": ["ui"],
     "init_script": "",
+    "init_script_runs": "last",
+    "init_script_minutes": 10,
     # ours
     "slots_per_node": 0,
     "jump_host": None,
@@ -117,7 +120,9 @@ REFUSED: dict[str, list[Any]] = {
     "user_management": ["ldap", "managed", ""],
     "tags": [{"a" * 129: "x"}, {"": "x"}, {"a": "x" * 257}, {"a": 1}, {str(n): "x" for n in range(41)}],
     "description": ["x" * 1001],
-    "init_script": ["#!/bin/sh\n" + "x" * 10240],
+    "init_script": ["echo hello", "\n#!/bin/sh", "#!", "#!/\n", "#!/bin/sh\n\0", "#!/bin/sh\n" + "x" * 10240],
+    "init_script_runs": ["sometimes", ""],
+    "init_script_minutes": [0, 121, "10m"],
     "on_failure": ["hope"],
     "minimum_nodes": [0, 201],
     "ignore_warnings": [["all"], ["quota"]],
@@ -137,6 +142,11 @@ def test_the_form_refuses_what_has_not_the_field_s_shape(field: str) -> None:
 def test_every_field_has_a_refused_value() -> None:
     """A field without one takes anything."""
     assert set(REFUSED) == set(FIELDS)
+
+
+def test_a_script_s_lines_end_as_nodes_read_them() -> None:
+    """CLU-21: text from Windows names an interpreter that no node has."""
+    assert LocalClusterSpec(name="lab", init_script="#!/bin/sh\r\ntrue\r\n").init_script == "#!/bin/sh\ntrue\n"
 
 
 # --------------------------------------------------------------------------------------------------- fields together
@@ -170,6 +180,7 @@ def stopping(told: list[PlanFinding]) -> set[str]:
         {"tags": {"cost": "lab", "AWSome": "x", "name": "x"}},
         {"spot": True, "efa": True, "public_addresses": True},
         {"services": ()},
+        {"init_script": "#!/usr/bin/env bash\r\necho hello\r\n"},
     ],
 )
 def test_what_goes_together_passes(wishes: dict[str, Any]) -> None:
@@ -190,10 +201,6 @@ TOGETHER: list[tuple[str, dict[str, Any]]] = [
     ("backup_retention_days", {"backup_retention_days": 6}),
     ("backup_retention_days", {"backup_retention_days": 7}),
     ("auto_shutdown", {"auto_shutdown": "60m"}),
-    ("init_script", {"init_script": "echo hello"}),
-    ("init_script", {"init_script": "\n#!/bin/sh"}),
-    ("init_script", {"init_script": "#!/bin/sh\n\0"}),
-    ("init_script", {"init_script": "#!/bin/sh\necho hello"}),
     ("ssh_public_keys", {"ssh_public_keys": (key(), key())}),
     ("ssh_public_keys", {"ssh_public_keys": (key("ssh-ed25519", b"\x07" * 31),)}),
     ("ssh_public_keys", {"ssh_public_keys": (key("ssh-ed25519", says="ecdsa-sha2-nistp256"),)}),

@@ -94,13 +94,6 @@ def _not_yet(spec: AwsClusterSpec, _: AwsAccount) -> Iterator[PlanFinding]:
     if spec.auto_shutdown != "never":
         text = "it is remembered, and no cluster ends by itself yet"
         yield warning(Doubt.AUTO_SHUTDOWN, "auto_shutdown", text, "Choose never, and delete-cluster when you are done.")
-    first = spec.init_script.partition("\n")[0]
-    if spec.init_script and not first.startswith("#!/"):
-        yield error("init_script", "its first line says no interpreter", "Begin it with #!/usr/bin/env bash.")
-    elif "\0" in spec.init_script:
-        yield error("init_script", "it holds a zero byte")
-    elif spec.init_script:
-        yield warning(Doubt.INIT_SCRIPT, "init_script", "it is remembered, and not run on nodes yet", "Leave it empty.")
 
 
 def _keys(spec: AwsClusterSpec, _: AwsAccount) -> Iterator[PlanFinding]:
