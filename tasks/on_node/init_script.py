@@ -119,7 +119,7 @@ def _run(asked: Asked, script: Path, umask: int) -> Ended:
         wait_until_killed(process)
         return {"code": process.returncode, "says": f"took more than {asked['limit_s'] / 60:g} min", "is_over": True}
     if code:
-        _kill_rest(process.pid)
+        wait_until_killed(process)
     return {"code": code, "says": _how(code)}
 
 
@@ -130,38 +130,38 @@ def _how(code: int) -> str:
 
 
 def wait_until_killed(process: subprocess.Popen[bytes]) -> None:
-    """End a script with all its process group: TERM first, then KILL."""
-    with suppress(PermissionError):
-        os.killpg(process.pid, signal.SIGTERM)
-    deadline = time.monotonic() + GRACE_S
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(GRACE_S)
-    while _is_there(process.pid) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    _kill_rest(process.pid)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(GRACE_S)
-
-
-def _kill_rest(group: int) -> None:
-    """Kill what is left of a process group; what it started as root, where we may be root."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signal.SIGKILL)
-    if _is_there(group) and shutil.which("sudo"):
+    """End a script with all its process group, where any of it is left: by TERM, by KILL, and by KILL as root."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+        if wait_until_gone(process):
+            return
+    # What it started by sudo is root's, and only root may end that.
+    if shutil.which("sudo"):
         with suppress(OSError, subprocess.TimeoutExpired):
             subprocess.run(
-                ["sudo", "-n", "kill", "-KILL", "--", f"-{group}"],
+                ["sudo", "-n", "kill", "-KILL", "--", f"-{process.pid}"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 check=False,
                 timeout=GRACE_S,
             )
+        wait_until_gone(process)
 
 
-def _is_there(group: int) -> bool:
+def wait_until_gone(process: subprocess.Popen[bytes]) -> bool:
+    """Wait until nothing of a script's process group is left, for the grace at most. Tells whether that is so."""
+    deadline = time.monotonic() + GRACE_S
+    while _is_there(process) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not _is_there(process)
+
+
+def _is_there(process: subprocess.Popen[bytes]) -> bool:
+    process.poll()
     try:
-        os.killpg(group, 0)
+        os.killpg(process.pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
