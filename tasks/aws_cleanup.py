@@ -11,7 +11,7 @@ from tasks.providers.aws.removal.deleting import Wishes
 from tasks.providers.aws.removal.listing import Sight, look_twice_over
 from tasks.providers.aws.removal.removing import refuse, remove
 from tasks.providers.aws.removal.things import Area, Kind, Thing
-from tasks.providers.aws.session import session_of
+from tasks.providers.aws.session import shared_session_of
 from tasks.steps import step
 from tasks.telling import note
 from tasks.telling_cleanup import show_removal
@@ -63,7 +63,7 @@ def clean_region(account: AwsAccount, region: str, wishes: Wishes) -> None:
 
 def _area(account: AwsAccount, region: str) -> Area:
     return Area(
-        session_of(account),
+        shared_session_of(account),
         region,
         installation(),
         account.account_id,

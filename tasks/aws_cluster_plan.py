@@ -1,5 +1,6 @@
 """The steps before an AWS cluster is made: plan it, show the plan, refuse what cannot be."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from prefect.blocks.core import Block
@@ -11,7 +12,7 @@ from tasks import records
 from tasks.installation import installation
 from tasks.providers.aws import choices, plan
 from tasks.providers.aws.findings import error
-from tasks.providers.aws.session import identity, session_of
+from tasks.providers.aws.session import home_account, shared_session_of
 from tasks.steps import step
 
 
@@ -25,9 +26,11 @@ def plan_cluster(spec: AwsClusterSpec, account: AwsAccount) -> plan.Plan:
         CredentialsInvalid: AWS does not know us.
         WrongState: The account is not connected.
     """
-    found = records.find(spec.name)
+    with ThreadPoolExecutor(max_workers=1) as side:
+        ours = side.submit(home_account)
+        found, us = records.find(spec.name), installation()
     is_begun = found is not None and found.spec.digest == spec.digest
-    asker = plan.Asker(session_of(account), account, identity().caller().account_id, installation(), is_begun)
+    asker = plan.Asker(shared_session_of(account), account, ours.result(), us, is_begun)
     made = plan.make(asker, spec)
     if found is None or is_begun:
         return made
@@ -38,7 +41,7 @@ def plan_cluster(spec: AwsClusterSpec, account: AwsAccount) -> plan.Plan:
 @step("list what {account.name} is offered in {region}")
 def ask_choices(account: AwsAccount, region: str, wanted: choices.Wishes) -> choices.Choices:
     """Return what a cluster's form can be filled in with, as the account tells it; where there is nothing, why."""
-    return choices.of_account(session_of(account), identity().caller().account_id, region, wanted)
+    return choices.of_account(shared_session_of(account), home_account(), region, wanted)
 
 
 def wishes(family: str, zone: str, architecture: Architecture, *, efa: bool, gpu: bool) -> choices.Wishes:

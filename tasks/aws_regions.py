@@ -1,7 +1,6 @@
 """The steps in which a region gets what all its clusters share: a graph, in which what can be is made side by side."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, TypeVar
 
 from prefect import Task
@@ -18,7 +17,7 @@ from tasks.providers.aws.region.finding import Subnets
 from tasks.providers.aws.region.ground import RegionGround
 from tasks.providers.aws.region.network import Network
 from tasks.providers.aws.region.site import Site
-from tasks.providers.aws.session import AwsSession, assumed, session_of
+from tasks.providers.aws.session import shared_session_of
 from tasks.steps import step
 from tasks.telling import note
 
@@ -44,7 +43,7 @@ class Place:
     def site(self) -> Site:
         """The same, with the way in."""
         return Site(
-            session=_session(self.account),
+            session=shared_session_of(self.account),
             region=self.region,
             owner=self.owner,
             account_id=self.account.account_id,
@@ -152,18 +151,6 @@ class _Begun:
         wait(self._all)
         for begun in self._all:
             begun.result()
-
-
-@lru_cache(maxsize=32)
-def _role(role_arn: str, external_id: str, region: str) -> AwsSession:
-    return assumed(role_arn, external_id, region)
-
-
-def _session(account: AwsAccount) -> AwsSession:
-    """Return the session in an account; steps of one process share a role's, so that it is assumed once."""
-    if account.role_arn and account.external_id:
-        return _role(account.role_arn, account.external_id, account.default_region)
-    return session_of(account)
 
 
 @step("look for the ground of {place.region}", limit_s=None)

@@ -17,7 +17,7 @@ from tasks.installation import installation
 from tasks.providers.aws import ports
 from tasks.providers.aws.group_rules import Door
 from tasks.providers.aws.naming import Owner
-from tasks.providers.aws.session import session_of
+from tasks.providers.aws.session import shared_session_of
 from tasks.steps import step
 from tasks.telling import note
 
@@ -99,7 +99,7 @@ def _door(cluster: Cluster) -> Door:
         raise BadInput(f"{cluster.name} stands on a machine: nothing of it is open to the outside", where="cluster")
     account = aws_account_records.read(spec.account.partition("/")[2])
     ports.require_may_change(account, spec)
-    return ports.door_of(session_of(account), spec, Owner(installation(), cluster.uuid))
+    return ports.door_of(shared_session_of(account), spec, Owner(installation(), cluster.uuid))
 
 
 def _tell(cluster: Cluster, what: str, payload: dict[str, object]) -> None:

@@ -6,6 +6,7 @@ from blocks.cluster import Cluster
 from tasks.aws_region_notes import one_at_work_in
 from tasks.aws_regions import Place, finish_region, lay_region
 from tasks.installation import installation
+from tasks.providers.accounts import aws_provider_for
 from tasks.providers.aws import own_ground
 from tasks.providers.aws.region.ground import RegionGround
 from tasks.providers.aws.standing import spec_of_aws
@@ -23,6 +24,12 @@ def lay_ground(account: AwsAccount, cluster: Cluster) -> RegionGround:
         GroundworkError: What AWS refused.
     """
     spec = spec_of_aws(cluster.spec)
+    ground = _laid(account, spec)
+    aws_provider_for(spec.account).stand_on(cluster, ground)
+    return ground
+
+
+def _laid(account: AwsAccount, spec: AwsClusterSpec) -> RegionGround:
     if not spec.vpc_id:
         return lay_region(account, spec.region)
     with one_at_work_in(account.account_id, spec.region):

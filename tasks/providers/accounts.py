@@ -13,6 +13,7 @@ from tasks.providers.local.provider import LocalProvider
 
 if TYPE_CHECKING:
     from blocks.aws_account import AwsAccount
+    from tasks.providers.aws.provider import AwsProvider
     from tasks.providers.aws.session import AwsSession
 
 THIS_MACHINE = "this-machine"
@@ -28,7 +29,7 @@ def provider_for(account: str) -> Provider:
     """
     kind, _, name = account.partition("/")
     if kind == "aws-account":
-        return _aws_provider(account, name)
+        return aws_provider_for(account)
     if kind != LocalMachine.get_block_type_slug():
         raise BadInput(f"{account} is no account that clusters can stand in", where="account")
     try:
@@ -38,11 +39,18 @@ def provider_for(account: str) -> Provider:
     return LocalProvider(machine.hosts)  # type: ignore[union-attr]
 
 
-def _aws_provider(account: str, name: str) -> Provider:
+@cache
+def aws_provider_for(account: str) -> "AwsProvider":
+    """Return the provider of an AWS account, named ``aws-account/<document>``. Asked once in a process.
+
+    Raises:
+        NotFound: There is no such account.
+        WrongState: It is not connected.
+    """
     from tasks.installation import installation
     from tasks.providers.aws.provider import AwsProvider
 
-    found, session = entered_aws(name)
+    found, session = entered_aws(account.partition("/")[2])
     return AwsProvider(session, found, installation(), key_store_for(account))
 
 
@@ -56,10 +64,10 @@ def entered_aws(name: str) -> "tuple[AwsAccount, AwsSession]":
     """
     # Local clusters need none of AWS's clients, which take a while to import.
     from tasks import aws_account_records
-    from tasks.providers.aws.session import session_of
+    from tasks.providers.aws.session import shared_session_of
 
     account = aws_account_records.read(name)
-    return account, session_of(account)
+    return account, shared_session_of(account)
 
 
 @cache

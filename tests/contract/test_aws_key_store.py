@@ -137,12 +137,16 @@ def test_a_kms_key_that_is_not_known_everywhere_yet_is_waited_for(aws: AwsWorld,
     assert len(parameters(aws)) == 1
 
 
-@pytest.mark.parametrize("operation", ["PutParameter", "GetParameter", "DeleteParameter"])
-def test_a_refusal_names_the_key_and_tells_nothing_of_it(aws: AwsWorld, store: AwsKeyStore, operation: str) -> None:
+@pytest.mark.parametrize(
+    ("operation", "work"), [("PutParameter", "ensure"), ("GetParameter", "find"), ("DeleteParameter", "destroy")]
+)
+def test_a_refusal_names_the_key_and_tells_nothing_of_it(
+    aws: AwsWorld, store: AwsKeyStore, operation: str, work: str
+) -> None:
     """SEC-02, OPS-05: one line, one of our errors, no secret in it or behind it."""
     cluster = cluster_of()
     aws.fault("error", f"ssm:{operation}", code="AccessDeniedException", message="no", status=400, times=9)
     with pytest.raises(GroundworkError, match=r"^key of cluster demo: not allowed") as refused:
-        store.destroy(cluster) if operation == "DeleteParameter" else store.ensure(cluster)
+        getattr(store, work)(cluster)
     said = "".join(traceback.format_exception(refused.value))
     assert "PRIVATE" not in said

@@ -100,15 +100,20 @@ def test_a_move_that_died_is_finished(place: Place) -> None:
 
 
 @pytest.mark.parametrize("code", ["VcpuLimitExceeded", "InstanceLimitExceeded"])
-def test_a_quota_is_final(place: Place, code: str) -> None:
-    """CLU-16: exactly one call: it is the same in each zone, and later; the message names it."""
+@pytest.mark.parametrize("launches", [1, 2])
+def test_a_quota_is_final(place: Place, code: str, launches: int) -> None:
+    """CLU-16: exactly one call for a launch: it is the same in each zone, and later; the message names it.
+
+    Head and workers are two launches, asked for side by side.
+    """
     cluster = place.cluster()
     place.prepare(cluster)
     before = len(place.calls("RunInstances"))
     error(place, code, times=-1, message="You have requested more vCPU capacity than your current vCPU limit of 5")
     with pytest.raises(QuotaExceeded, match="vCPU limit of 5"):
-        place.launch(cluster)
-    assert len(place.calls("RunInstances")) - before == 1
+        place.launch(cluster, *[1] * (launches == 1))
+    tokens = [call["params"]["ClientToken"] for call in place.calls("RunInstances")[before:]]
+    assert len(tokens) == len(set(tokens)) == launches
     require_things_only(place, cluster)
 
 
@@ -165,7 +170,7 @@ def test_launches_that_break_are_seen(place: Place) -> None:
     cluster = place.cluster()
     place.prepare(cluster)
     place.aws.settings(broken_launches=1)
-    with pytest.raises(PlaceFailed, match=r"node 1 .*Client\.InternalError"):
+    with pytest.raises(PlaceFailed, match=r"node [12] .*Client\.InternalError"):
         place.launch(cluster)
     require_things_only(place, cluster)
     place.launch(cluster)

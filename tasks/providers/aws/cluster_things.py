@@ -41,15 +41,20 @@ _RULE_THERE = "InvalidPermission.Duplicate"
 # ------------------------------------------------------------------------------------------------------------ making
 
 
-def ensure_group(standing: Standing, vpc_id: str, *, jump_from: str = "") -> str:
-    """Let there be the cluster's security group; return its id. Its nodes reach each other on all ports.
+def ensure_group(
+    standing: Standing, vpc_id: str, *, jump_from: str = "", also: "Sequence[IpPermissionTypeDef]" = ()
+) -> tuple[str, bool]:
+    """Let there be the cluster's security group; return its id, and whether it was made now.
+
+    Its nodes reach each other on all ports.
 
     Args:
         standing: Whose.
         vpc_id: In which network.
         jump_from: From which addresses a jump host comes in over SSH; empty: there is none.
+        also: Other rules for coming in; a group that was there already does not get them here.
     """
-    group_id = _made(
+    group_id, is_new = _made(
         f"security group of {standing.where}",
         lambda: _group_id(standing, vpc_id),
         lambda: standing.ec2.create_security_group(
@@ -59,15 +64,13 @@ def ensure_group(standing: Standing, vpc_id: str, *, jump_from: str = "") -> str
             TagSpecifications=standing.owner.born("security-group", GROUP, standing.label),
         )["GroupId"],
     )
-    ways_in = [_among_themselves(group_id)]
-    if jump_from:
-        ways_in.append(_ssh_from(jump_from))
+    ways_in = [_among_themselves(group_id), *([_ssh_from(jump_from)] if jump_from else []), *(also if is_new else ())]
     _allow(standing, ways_in, lambda ways: _authorize_in(standing, group_id, ways))
     if standing.spec.efa:
         # EFA's own traffic is let out to the group by name only ("Prepare an EFA-enabled security group").
         ways_out = [_among_themselves(group_id)]
         _allow(standing, ways_out, lambda ways: _authorize_out(standing, group_id, ways))
-    return group_id
+    return group_id, is_new
 
 
 def ensure_key_pair(standing: Standing, public_key: str) -> str:
@@ -80,7 +83,7 @@ def ensure_key_pair(standing: Standing, public_key: str) -> str:
             PublicKeyMaterial=public_key.encode(),
             TagSpecifications=standing.owner.born("key-pair", KEY_PAIR, standing.label),
         )["KeyName"],
-    )
+    )[0]
 
 
 def ensure_placement_group(standing: Standing) -> str:
@@ -93,20 +96,18 @@ def ensure_placement_group(standing: Standing) -> str:
             Strategy="cluster",
             TagSpecifications=standing.owner.born("placement-group", PLACEMENT_GROUP, standing.label),
         )["PlacementGroup"]["GroupName"],
-    )
+    )[0]
 
 
-def _made(what: str, look: Callable[[], T | None], make: Callable[[], T]) -> T:
+def _made(what: str, look: Callable[[], T | None], make: Callable[[], T]) -> tuple[T, bool]:
+    """Make a thing, or find the one whose name AWS refuses a second time; return it, and whether it was made now."""
     with translated(what):
-        found = look()
-        if found is not None:
-            return found
         try:
-            return make()
+            return make(), True
         except ClientError as error:
             if code_of(error) not in _THERE:
                 raise
-    return _seen(what, look)
+    return _seen(what, look), False
 
 
 def _seen(what: str, look: Callable[[], T | None]) -> T:

@@ -8,7 +8,7 @@ from tasks.providers.aws import image_catalogue
 from tasks.providers.aws.image_catalogue import Image
 from tasks.providers.aws.node_types import NodeType
 from tasks.providers.aws.region.ground import RegionGround
-from tasks.providers.aws.session import AwsSession, identity
+from tasks.providers.aws.session import AwsSession, home_account
 
 SHARED = "/shared"
 PREFIX = "/opt/groundwork"
@@ -43,9 +43,8 @@ def image_for(session: AwsSession, spec: AwsClusterSpec, node_type: NodeType) ->
     Raises:
         NotFound: There is none that the account may launch.
     """
-    owner = identity(spec.region).caller().account_id
     architecture = next((known for known in image_catalogue.ARCHITECTURES if known in node_type.architectures), "")
-    return image_catalogue.find(session, owner, spec.region, spec.image_version, architecture)
+    return image_catalogue.find(session, home_account(), spec.region, spec.image_version, architecture)
 
 
 def ground_of(  # noqa: PLR0913 # what stands ready, part by part

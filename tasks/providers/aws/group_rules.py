@@ -139,13 +139,14 @@ def _opening(mark: re.Match[str], way: tuple[int, str] | None) -> Opening | None
     return Opening(service=Service(mark["service"]), port=way[0], address=way[1], until=until)
 
 
-def _described(door: Door, opening: Opening) -> str:
+def _described(cluster: str, opening: Opening) -> str:
     until = f" until {opening.until.strftime(_MOMENT)}" if opening.until else ""
-    return f"groundwork:{opening.service.value} cluster {door.cluster}{until}"
+    return f"groundwork:{opening.service.value} cluster {cluster}{until}"
 
 
-def _permission(door: Door, opening: Opening) -> "IpPermissionTypeDef":
-    described = _described(door, opening)
+def permission(cluster: str, opening: Opening) -> "IpPermissionTypeDef":
+    """Return the rule of an opening that belongs to a cluster, as EC2 takes it."""
+    described = _described(cluster, opening)
     told: IpPermissionTypeDef = {"IpProtocol": "tcp", "FromPort": opening.port, "ToPort": opening.port}
     if ":" in opening.address:
         told["Ipv6Ranges"] = [{"CidrIpv6": opening.address, "Description": described}]
@@ -158,7 +159,7 @@ def _authorize(door: Door, missing: Sequence[Opening]) -> None:
     ec2 = door.session.client("ec2", door.region)
 
     def open_all(some: Sequence[Opening]) -> None:
-        told = [_permission(door, one) for one in some]
+        told = [permission(door.cluster, one) for one in some]
         ec2.authorize_security_group_ingress(GroupId=door.group_id, IpPermissions=told)
 
     _all_or_each(door, missing, open_all, _THERE)

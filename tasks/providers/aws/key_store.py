@@ -51,9 +51,11 @@ class AwsKeyStore:
     def ensure(self, cluster: Cluster) -> ClusterKey:
         """Return a cluster's key pair, made and kept first where there is none. The region's key must be there.
 
-        Whoever makes it in the same moment wins: all get the one that is kept.
+        Whoever makes it in the same moment wins: all get the one that is kept. For a cluster that was never prepared,
+        one is made without a look: the store refuses a second one.
         """
-        return self.find(cluster) or self._make(cluster)
+        is_young = cluster.ground is None and cluster.uuid not in self._known
+        return (None if is_young else self.find(cluster)) or self._make(cluster)
 
     def find(self, cluster: Cluster) -> ClusterKey | None:
         """Return a cluster's key pair, or None where it has none."""

@@ -7,6 +7,7 @@ the next number.
 """
 
 from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -54,7 +55,7 @@ def launch(order: Order, indexes: Collection[int], *, may_move: bool) -> None:
 
     Raises:
         NoCapacity: No zone has room: with all that was tried.
-        QuotaExceeded: After one call; another zone has the same quota.
+        QuotaExceeded: After one call for each launch; another zone has the same quota.
         GroundworkError: Nothing of this call is left, unless the spec wants it kept.
     """
     standing, doubles = one_each(settled(order.standing))
@@ -136,8 +137,13 @@ class _Launching:
         self.made, self.found = self.made & stays, stays
 
     def _whole(self, place: Place) -> None:
-        for batch in batches(self.order.standing.spec, self.wanted - set(self.standing)):
-            self._make(batch, place[1])
+        missing = list(batches(self.order.standing.spec, self.wanted - set(self.standing)))
+        with ThreadPoolExecutor(max_workers=max(len(missing), 1)) as side:
+            launches = [side.submit(self._make, batch, place[1]) for batch in missing]
+        errors = [error for error in (launch.exception() for launch in launches) if error]
+        # Another zone may have room; for all else there is no other zone.
+        for error in sorted(errors, key=lambda error: isinstance(error, NoCapacity)):
+            raise error
         self._wait_until_running()
 
     def _smaller(self, place: Place) -> None:
@@ -155,7 +161,7 @@ class _Launching:
         """Launch a batch: once, whatever was launched before of it; again, what ended of it."""
         for number in range(_MOST_TOKENS):
             told = sorted(self._asked(batch, subnet, number), key=lambda one: one["AmiLaunchIndex"])
-            self.made |= {one["InstanceId"] for one in told if one["State"]["Name"] in ALIVE}
+            self.made.update(one["InstanceId"] for one in told if one["State"]["Name"] in ALIVE)
             ended = {batch.indexes[place] for place, one in enumerate(told) if one["State"]["Name"] not in ALIVE}
             if told and not ended:
                 return

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import FilterTypeDef, InstanceTypeInfoTypeDef, NetworkInfoTypeDef
 
 
+_MOST_NAMES = 100
+"""Values of one filter: AWS takes 200 at most ("Filtering", Amazon EC2 User Guide)."""
+
+
 @dataclass(frozen=True)
 class NodeType:
     """A type of node.
@@ -47,10 +51,19 @@ class NodeType:
 def described(session: AwsSession, region: str, names: Iterable[str]) -> dict[str, NodeType]:
     """Return what these types are, by name; a name that the region does not know is not there.
 
+    Whoever shares the session asks for the same types once.
+
     Raises:
         CredentialsInvalid, AccessDenied: Nothing was told.
     """
-    return _asked(session, region, [{"Name": "instance-type", "Values": sorted(set(names))}])
+    wanted = sorted(set(names))
+    parts = [tuple(wanted[start : start + _MOST_NAMES]) for start in range(0, len(wanted), _MOST_NAMES)]
+    return {name: one for part in parts for name, one in _of_names(session, region, part).items()}
+
+
+def _of_names(session: AwsSession, region: str, names: tuple[str, ...]) -> dict[str, NodeType]:
+    filters: list[FilterTypeDef] = [{"Name": "instance-type", "Values": list(names)}]
+    return session.once(("types of nodes", region, names), lambda: _asked(session, region, filters))
 
 
 def offered(

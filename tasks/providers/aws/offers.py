@@ -34,14 +34,22 @@ def regions(session: AwsSession) -> dict[str, bool]:
 
 
 def zones(session: AwsSession, region: str) -> list[str]:
-    """Return the names of a region's zones in which the account can have nodes now."""
+    """Return the names of a region's zones in which the account can have nodes now, by name.
+
+    Local and wavelength zones, where an account has them, have no EFS and another price. Whoever shares the session
+    asks once.
+    """
     wanted: list[FilterTypeDef] = [
         {"Name": "zone-type", "Values": ["availability-zone"]},
         {"Name": "state", "Values": ["available"]},
     ]
-    with translated(f"zones of {region}"):
-        told = session.client("ec2", region).describe_availability_zones(Filters=wanted)
-    return sorted(str(one["ZoneName"]) for one in told["AvailabilityZones"])
+
+    def ask() -> list[str]:
+        with translated(f"zones of {region}"):
+            told = session.client("ec2", region).describe_availability_zones(Filters=wanted)
+        return sorted(str(one["ZoneName"]) for one in told["AvailabilityZones"])
+
+    return session.once(("zones", region), ask)
 
 
 def selling(session: AwsSession, region: str, types: Iterable[str] = ()) -> dict[str, list[str]]:

@@ -120,10 +120,11 @@ def make(asker: Asker, spec: AwsClusterSpec) -> Plan:
     found = form_rules.findings(spec, asker.account)
     if any(one.severity == "error" for one in found):
         return _plan(spec, found)
-    told = offers.regions(asker.session)
-    found += offers.region_findings(told, spec.region)
-    if any(one.severity == "error" for one in found):
-        return _plan(spec, found)
+    if not _is_known(asker.account, spec.region):
+        told = offers.regions(asker.session)
+        found += offers.region_findings(told, spec.region)
+        if any(one.severity == "error" for one in found):
+            return _plan(spec, found)
     return _asked(asker, spec, found)
 
 
@@ -222,6 +223,11 @@ def permission_findings(asker: Asker, spec: AwsClusterSpec) -> list[PlanFinding]
         update={"features": features_of(spec, asker.account), "default_region": spec.region}
     )
     return [_permission(found) for found in self_test.missing(asker.session, about) if found.state != "good"]
+
+
+def _is_known(account: AwsAccount, region: str) -> bool:
+    """Tell whether a region is one that the account may use, as its last verification saw: that asks there."""
+    return _is_fresh(account) and region == account.default_region
 
 
 def _is_fresh(account: AwsAccount) -> bool:

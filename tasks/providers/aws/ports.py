@@ -5,15 +5,19 @@ What is ours in a group, and how it is changed: ``tasks.providers.aws.group_rule
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from blocks.aws_account import AwsAccount, Feature, Variant
 from blocks.aws_cluster import AwsClusterSpec, Service
 from blocks.errors import AccessDenied, BadInput, NotFound
 from blocks.exposure import EVERYONE, Opening, normalised
-from tasks.providers.aws.group_rules import Door, bring, read, settle
+from tasks.providers.aws.group_rules import Door, bring, permission, read, settle
 from tasks.providers.aws.naming import Owner
 from tasks.providers.aws.refusals import translated
 from tasks.providers.aws.session import AwsSession
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import IpPermissionTypeDef
 
 PORTS: dict[Service, tuple[int, ...]] = {
     Service.UI: (443,),
@@ -120,8 +124,31 @@ def apply(
     Raises:
         BadInput: An address is none, before anything is changed.
     """
-    wanted = [*_to_everyone(services), *ssh_from(allowed, None, field="allowed_addresses")]
+    wanted = _at_first(services, allowed)
     bring(Door(session, region, group_id, owner.cluster), lambda _: wanted)
+
+
+def rules_at_first(
+    owner: Owner, services: Collection[Service], allowed: Iterable[str], *, jump_from: str = ""
+) -> "list[IpPermissionTypeDef]":
+    """Return what ``apply`` would open in a group that is made just now, as EC2 takes it.
+
+    Args:
+        owner: The cluster's.
+        services: As in ``apply``.
+        allowed: As in ``apply``.
+        jump_from: From which addresses ssh is open anyhow: EC2 takes no rule twice.
+
+    Raises:
+        BadInput: An address is none.
+    """
+    wanted = {one.way: one for one in _at_first(services, allowed)}
+    wanted.pop((SSH, jump_from), None)
+    return [permission(owner.cluster, one) for one in wanted.values()]
+
+
+def _at_first(services: Collection[Service], allowed: Iterable[str]) -> list[Opening]:
+    return [*_to_everyone(services), *ssh_from(allowed, None, field="allowed_addresses")]
 
 
 def expose(door: Door, services: Collection[Service], *, now: datetime) -> list[Opening]:

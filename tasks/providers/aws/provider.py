@@ -42,6 +42,7 @@ class AwsProvider:
     def __init__(self, session: AwsSession, account: AwsAccount, installation: str, keys: KeyStore) -> None:
         self._session, self._account, self._installation, self._keys = session, account, installation, keys
         self._known_types: dict[str, dict[str, NodeType]] = {}
+        self._laid: dict[str, RegionGround] = {}
 
     def check(self, spec: ClusterSpec) -> None:
         """Refuse nodes that the region does not have, or the account's quotas do not hold. Makes nothing.
@@ -67,6 +68,10 @@ class AwsProvider:
                 need[quota] -= count * types[name].vcpus
         quotas.check(self._session, aws.region, {quota: count for quota, count in need.items() if count > 0})
 
+    def stand_on(self, cluster: Cluster, ground: RegionGround) -> None:
+        """Take what was just laid or found for a cluster: the next ``prepare`` of it does not look for that again."""
+        self._laid[cluster.uuid] = ground
+
     def prepare(self, cluster: Cluster) -> Ground:
         """Make the cluster's security group, key pair and placement group. The region's own things must be there.
 
@@ -83,16 +88,18 @@ class AwsProvider:
             region = self._region(standing)
             network = network_of(spec, region)
             group = side.submit(self._group, standing, network)
-            image = side.submit(image_for, self._session, spec, types.result()[spec.node_type])
-            gathers = types.result()[spec.node_type].gathers and (spec.node_count > 1 or spec.efa)
+            node_type = types.result()[spec.node_type]
+            gathers = node_type.gathers and (spec.node_count > 1 or spec.efa)
+            gathered = side.submit(cluster_things.ensure_placement_group, standing) if gathers else None
+            image = image_for(self._session, spec, node_type)
             ground = ground_of(
                 spec,
                 region,
                 network,
-                image.result(),
+                image,
                 group_id=group.result(),
                 key_name=pair.result(),
-                placement_group=cluster_things.ensure_placement_group(standing) if gathers else "",
+                placement_group=gathered.result() if gathered else "",
                 folder=f"/clusters/{cluster.uuid}",
             )
         before = cluster.ground
@@ -102,12 +109,16 @@ class AwsProvider:
 
     def _group(self, standing: Standing, network: Network) -> str:
         """Return the security group of a cluster's nodes, with the ports open that were asked for."""
-        spec = standing.spec
-        group_id = spec.security_group_id or cluster_things.ensure_group(
-            standing, network.vpc_id, jump_from=network.cidr if spec.jump_host else ""
-        )
-        if ports.may_change(self._account, spec):
-            ports.apply(self._session, spec.region, group_id, standing.owner, spec.services, spec.allowed_addresses)
+        spec, owner, may_change = standing.spec, standing.owner, ports.may_change(self._account, standing.spec)
+        group_id, is_new = spec.security_group_id, False
+        if not group_id:
+            jump_from = network.cidr if spec.jump_host else ""
+            also = ports.rules_at_first(owner, spec.services, spec.allowed_addresses, jump_from=jump_from)
+            group_id, is_new = cluster_things.ensure_group(
+                standing, network.vpc_id, jump_from=jump_from, also=also if may_change else ()
+            )
+        if may_change and not is_new:
+            ports.apply(self._session, spec.region, group_id, owner, spec.services, spec.allowed_addresses)
         return group_id
 
     def launch(self, cluster: Cluster, ground: Ground, indexes: Collection[int], *, public_key: str) -> None:  # noqa: ARG002 # the key pair has it
@@ -117,7 +128,7 @@ class AwsProvider:
 
         Raises:
             NoCapacity: No zone has room; with all that was tried.
-            QuotaExceeded: After one call. Nothing of this call is left, unless the spec wants it kept.
+            QuotaExceeded: After one call for each launch. Nothing of this call is left, unless the spec wants it kept.
             WrongState: The cluster was never prepared.
         """
         standing = self._standing(cluster)
@@ -196,6 +207,9 @@ class AwsProvider:
     def _region(self, standing: Standing) -> RegionGround:
         """Return the region's ground, or that in the user's network; what was made just now may not be told of yet."""
         region, spec, owner = standing.spec.region, standing.spec, Owner(self._installation)
+        laid = self._laid.pop(standing.owner.cluster, None)
+        if laid is not None:
+            return laid
 
         def look() -> RegionGround | None:
             if spec.vpc_id:

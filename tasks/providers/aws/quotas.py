@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from blocks.aws_account import Feature, Finding, Variant
 from blocks.errors import AccessDenied, QuotaExceeded
+from tasks.providers.aws import node_types
 from tasks.providers.aws.policies import TAG
 from tasks.providers.aws.refusals import code_of, translated
 from tasks.providers.aws.session import AwsSession
@@ -60,7 +61,6 @@ _AT_SPOT_PRICE = {
     Quota.G_VCPUS: Quota.SPOT_G_VCPUS,
     Quota.P_VCPUS: Quota.SPOT_P_VCPUS,
 }
-_MOST_TYPES = 100
 _AT_ONCE = 4
 
 
@@ -144,9 +144,10 @@ def check(session: AwsSession, region: str, need: Mapping[Quota, int]) -> None:
 def _finding(session: AwsSession, region: str, quota: Quota, count: int, *, is_shared: bool) -> Finding:
     subject = f"quota {quota}"
     try:
-        with translated(subject):
-            limit = _limit(session, region, quota)
+        with translated(subject), ThreadPoolExecutor(max_workers=1) as side:
+            told = side.submit(_limit, session, region, quota)
             use = _USES[quota](session, region)
+            limit = told.result()
     except AccessDenied as error:
         return Finding(subject=subject, state="unverified", text=str(error))
     need = 0 if is_shared and use.ours else count
@@ -180,8 +181,8 @@ def _vcpus(quota: Quota) -> Callable[[AwsSession, str], Use]:
     def use(session: AwsSession, region: str) -> Use:
         running = _running(session, region, spot=spot)
         types = Counter(node_type for node_type in running if quota_of(node_type, spot=spot) is quota)
-        sizes = _sizes(session, region, sorted(types))
-        return Use(sum(sizes[node_type] * count for node_type, count in types.items()))
+        sizes = node_types.described(session, region, types)
+        return Use(sum(sizes[node_type].vcpus * count for node_type, count in types.items()))
 
     return use
 
@@ -193,16 +194,6 @@ def _running(session: AwsSession, region: str, *, spot: bool) -> Iterator[str]:
         for node in (node for reservation in page["Reservations"] for node in reservation["Instances"]):
             if (node.get("InstanceLifecycle") == "spot") is spot:
                 yield node["InstanceType"]
-
-
-def _sizes(session: AwsSession, region: str, types: list[str]) -> dict[str, int]:
-    client = session.client("ec2", region)
-    sizes: dict[str, int] = {}
-    for start in range(0, len(types), _MOST_TYPES):
-        asked = types[start : start + _MOST_TYPES]
-        told = client.describe_instance_types(InstanceTypes=asked)["InstanceTypes"]  # type: ignore[arg-type]
-        sizes |= {str(one["InstanceType"]): one["VCpuInfo"]["DefaultVCpus"] for one in told}
-    return sizes
 
 
 def _networks(session: AwsSession, region: str) -> Use:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from blocks.errors import Conflict, NoCapacity
+from tasks.providers.aws import offers
 from tasks.providers.aws.refusals import translated
 from tasks.providers.aws.region import parts
 from tasks.providers.aws.region.finding import Subnets, subnets_by_part, subnets_of
@@ -71,11 +72,7 @@ def two_zones(site: Site) -> tuple[str, ...]:
     Raises:
         NoCapacity: There is one only: subnets are in two.
     """
-    with translated(f"zones of {site.region}"):
-        told = site.ec2.describe_availability_zones()["AvailabilityZones"]
-    # Local and wavelength zones, where an account has them, have no EFS and another price.
-    open_ones = (zone for zone in told if zone["State"] == "available" and zone["ZoneType"] == "availability-zone")
-    zones = sorted(zone["ZoneName"] for zone in open_ones)
+    zones = offers.zones(site.session, site.region)
     if len(zones) < 2:
         raise NoCapacity(
             f"it has {len(zones)} zone that is open, and two are needed",
