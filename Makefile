@@ -39,11 +39,11 @@ check:  ## Lint, format, types, import contracts
 aws-world:  ## Serve the AWS test world on loopback and print the settings that point a client at it
 	@$(READY) && exec $(PYTHON_HERE) -m tests.worlds.aws
 
-bench:  ## Measure against mpiexec typed by hand; ends with OK or the goals missed
+bench:  ## Measure against mpiexec, boto3 and Ansible by hand; ends with OK or the goals missed
 	@$(READY) && exec $(PYTHON_HERE) -m tests.bench
 
 lock:  ## Write requirements.lock anew from pyproject.toml
 	@$(READY) && .venv/bin/uv pip compile --quiet --system-certs --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --extra dev --upgrade pyproject.toml -o requirements.lock
 
 clean:  ## Remove what can be made again (venvs, caches); nothing of GROUNDWORK_HOME
-	@rm -rf .venv .venv-ministack .mypy_cache .ruff_cache .import_linter_cache .hypothesis && find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@rm -rf .venv .venv-ministack .venv-ansible .mypy_cache .ruff_cache .import_linter_cache .hypothesis && find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,12 +4,9 @@ It has a venv of its own (its wheel pins another botocore), ``.venv-ministack``,
 when a test first wants it. ``make clean`` takes it away.
 """
 
-import fcntl
-import hashlib
 import os
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
@@ -22,13 +19,10 @@ import boto3
 import pytest
 from botocore.config import Config
 
-ROOT = Path(__file__).parents[2]
+from tests.worlds.own_venv import ROOT, NotInstalled, installed
+
 VENV = ROOT / ".venv-ministack"
 LOCK = Path(__file__).with_suffix(".lock")
-
-
-class NotInstalled(Exception):
-    """ministack cannot be had on this machine; the text says why."""
 
 
 class Ministack:
@@ -57,7 +51,7 @@ class Ministack:
 def ministack() -> Iterator[Ministack]:
     """Start ministack; it ends with the block. Where it cannot be had, the test is skipped, and fails in CI."""
     try:
-        program = installed()
+        program = installed(VENV, LOCK, "ministack")
     except NotInstalled as error:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"ministack: {error}")
     with socket.socket() as free:
@@ -98,40 +92,3 @@ def wait_until_it_answers(url: str, process: "subprocess.Popen[bytes]", seconds:
         else:
             return
     raise RuntimeError(f"ministack does not answer at {url}; exit code {process.poll()}")
-
-
-def installed() -> Path:
-    """Return ministack's program; its venv is made of the lock file, or made again where that has changed.
-
-    Raises:
-        NotInstalled: The packages cannot be had.
-    """
-    program = VENV / "bin" / "ministack"
-    with LOCK.open("rb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two test runs may want it at once
-        stamp = f"{hashlib.sha256(lock.read()).hexdigest()} {VENV}"
-        kept = VENV / "stamp"
-        if not (program.exists() and kept.exists() and kept.read_text() == stamp):
-            _make()
-            kept.write_text(stamp)
-    return program
-
-
-def _make() -> None:
-    subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(VENV)], check=True)
-    python = str(VENV / "bin" / "python")
-    uv = [str(Path(sys.executable).parent / "uv"), "pip", "sync", "--quiet", "--system-certs"]
-    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--disable-pip-version-check"]
-    # uv does not read pip's settings: where it finds no index, pip may.
-    commands = ([*uv, "--require-hashes", "--python", python, str(LOCK)], [*pip, "--require-hashes", "-r", str(LOCK)])
-    told = ""
-    for command in commands:
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-        except OSError as error:
-            told = str(error)
-            continue
-        if done.returncode == 0:
-            return
-        told = (done.stderr.strip().splitlines() or ["it does not say why"])[-1]
-    raise NotInstalled(f"{LOCK.name} could not be installed ({told})")

@@ -30,6 +30,8 @@ READY_AFTER_S = {
     "efs:CreateMountTarget": STATES["efs_s"]["mount_target"],
 }
 """Seconds from a call's arrival until what it made is of use."""
+_LOOKS = ("AssumeRole", "SimulatePrincipalPolicy")
+"""Questions whose names do not say that they change nothing."""
 ASIDE = ("ec2:CreateNatGateway",)
 """What nodes do not need to be of use, with all that depends on it."""
 
@@ -48,8 +50,13 @@ class Counts:
         """All calls but the same question asked again."""
         return self.writes + self.reads - self.polls
 
+    @property
+    def looks(self) -> int:
+        """Questions, each counted once."""
+        return self.reads - self.polls
+
     def __str__(self) -> str:
-        return f"{self.but_polls} calls + {self.polls} polls" + (
+        return f"{self.writes} changes + {self.looks} looks + {self.polls} polls" + (
             f", {self.throttled} throttled" if self.throttled else ""
         )
 
@@ -59,11 +66,20 @@ def name_of(call: Mapping[str, Any]) -> str:
     return f"{call['service']}:{call['operation']}"
 
 
+def changes(calls: Calls) -> list[Mapping[str, Any]]:
+    """Return the calls that change something, refused ones too."""
+    return [call for call in calls if not _is_look(call)]
+
+
+def _is_look(call: Mapping[str, Any]) -> bool:
+    return is_read(call["operation"]) or call["operation"] in _LOOKS
+
+
 def counts(calls: Calls) -> Counts:
     """Count a run's calls. A poll is a question that was asked before in the same words."""
     asked: set[str] = set()
     reads = polls = 0
-    for call in (call for call in calls if is_read(call["operation"])):
+    for call in filter(_is_look, calls):
         words = name_of(call) + json.dumps(call["params"], sort_keys=True)
         reads += 1
         polls += words in asked
@@ -84,7 +100,7 @@ def critical_path_s(calls: Calls, *, aside: Sequence[str] = ASIDE) -> float:
         calls: A run's calls, from the record.
         aside: Calls that need not be waited for, with all that depends on them.
     """
-    made = [call for call in calls if not is_read(call["operation"]) and 200 <= call["status"] < 300]
+    made = [call for call in changes(calls) if 200 <= call["status"] < 300]
     made.sort(key=lambda call: call["world_s"])
     began_s: list[float] = []
     ended_s: list[float] = []

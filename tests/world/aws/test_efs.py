@@ -60,6 +60,8 @@ def test_a_file_system_comes_and_goes_by_the_clock(aws: AwsWorld) -> None:
         return [system["LifeCycleState"] for system in efs.describe_file_systems()["FileSystems"]]
 
     assert states() == ["creating"]
+    assert efs.describe_tags(FileSystemId=made["FileSystemId"])["Tags"] == [{"Key": "Name", "Value": "lab"}]
+    refused("FileSystemNotFound", efs.describe_tags, FileSystemId="fs-01234567")
     aws.advance(LONG_S)
     assert states() == ["available"]
     efs.update_file_system(FileSystemId=made["FileSystemId"], ThroughputMode="elastic")

@@ -284,6 +284,8 @@ def test_lists_are_filtered_as_aws_does(aws: AwsWorld) -> None:
     assert (nats("tag:owner", "tests"), nats("tag:owner", "te?t*"), nats("tag:owner", "TESTS")) == (1, 1, 0)
     assert (nats("tag-key", "owner", "other"), nats("tag:other", "tests")) == (1, 0)
     assert (nats("state", "failed", "pending"), nats("state", "deleted")) == (1, 0)
+    blocks = {name: [{"Name": name, "Values": ["10.0.0.0/16"]}] for name in ("cidr", "cidr-block")}
+    assert {ec2.describe_vpcs(Filters=one)["Vpcs"][0]["VpcId"] for one in blocks.values()} == {made.vpc}
     both = [{"Name": "association.subnet-id", "Values": [made.public[0], made.private[0]]}]
     tables = {one["RouteTableId"] for one in ec2.describe_route_tables(Filters=both)["RouteTables"]}
     assert tables == {made.public_table, made.private_table}

@@ -85,6 +85,7 @@ S3_CODES = frozenset(
         "NoSuchUpload",
         "NoSuchVersion",
         "NotImplemented",
+        "ObjectLockConfigurationNotFoundError",
         "OperationAborted",
         "OwnershipControlsNotFoundError",
         "PermanentRedirect",

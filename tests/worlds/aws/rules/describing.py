@@ -56,6 +56,8 @@ LISTINGS: dict[str, Listing] = {
         "vpc",
         {
             "cidr": "CidrBlock",
+            # The page does not name it; AWS takes it, as amazon.aws.ec2_vpc_net has asked by it for years.
+            "cidr-block": "CidrBlock",
             "cidr-block-association.association-id": "CidrBlockAssociationSet.AssociationId",
             "cidr-block-association.cidr-block": "CidrBlockAssociationSet.CidrBlock",
             "cidr-block-association.state": "CidrBlockAssociationSet.CidrBlockState.State",

@@ -292,6 +292,13 @@ def _is_there(world: "World", call: Call) -> None:
         _file_system(world, call, wanted)
 
 
+@answer("efs", "DescribeTags")
+def _tags_of_old(world: "World", call: Call) -> Answer:
+    # Deprecated in favour of ListTagsForResource, and still asked by Ansible's community.aws.efs.
+    found = _file_system(world, call, call.params["FileSystemId"])
+    return {"Tags": world.backend(call).list_tags_for_resource(found.file_system_id)}
+
+
 @refuse("efs", "PutFileSystemPolicy")
 def _is_a_policy(world: "World", call: Call) -> None:
     try:
