@@ -17,6 +17,8 @@ from typing import Any
 
 def main() -> None:
     """Do what is asked until nobody asks any more."""
+    import fastapi.encoders  # noqa: F401 (Prefect imports it when a flow begins)
+
     from tests.drill import acts  # noqa: F401 (here, that no child has to import it)
 
     answers, log = (
@@ -27,11 +29,12 @@ def main() -> None:
     os.dup2(log, 2)
     for line in sys.stdin:
         asked = json.loads(line)
+        act = _act(asked["act"])
         heard, told = os.pipe()
         child = os.fork()
         if child == 0:
             os.close(heard)
-            _child(_act(asked["act"]), asked["told"], told)
+            _child(act, asked["told"], told)
         os.close(told)
         _say(answers, pid=child)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
