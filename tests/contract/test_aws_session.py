@@ -68,6 +68,22 @@ def test_a_role_is_assumed_with_its_external_id(prefect_worker: AwsWorld) -> Non
     assert [call["principal"] for call in prefect_worker.calls("sts:AssumeRole")] == [WORKER_ARN]
 
 
+def test_all_work_of_a_process_shares_a_way_in(prefect_worker: AwsWorld) -> None:
+    """OPS-16: a role is assumed once for all steps; a record that says another way in is believed at once."""
+    arn = role(prefect_worker, external_id="shared-1")
+    known = account(role_arn=arn, external_id="shared-1")
+
+    def ask(_: int) -> str:
+        return session.shared_session_of(known.model_copy()).caller().account_id
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(ask, range(8))) == {CUSTOMER}
+    assert len(prefect_worker.calls("sts:AssumeRole")) == 1
+    with pytest.raises(AccessDenied):
+        session.shared_session_of(account(role_arn=arn, external_id="rotated")).caller()
+    assert session.session_of(known) is not session.session_of(known), "whoever proves a way in takes a new one"
+
+
 @pytest.mark.parametrize(
     ("trust", "arn", "external_id"),
     [

@@ -46,3 +46,10 @@ def test_a_question_in_the_same_words_is_a_poll() -> None:
     throttled = {**look, "error": "RequestLimitExceeded", "status": 503}
     found = counts([VPC, look, look, other, throttled])
     assert (found.writes, found.reads, found.polls, found.but_polls, found.throttled) == (1, 4, 2, 3, 1)
+
+
+def test_coming_in_again_is_no_poll() -> None:
+    """OPS-16: a role that each step assumes for itself is what the goals are against."""
+    door = call("sts:AssumeRole", 0, 0.2, RoleArn="arn:aws:iam::1:role/a")
+    found = counts([door, door, VPC])
+    assert (found.writes, found.looks, found.polls) == (1, 2, 0)
