@@ -15,6 +15,7 @@ from tasks import aws_account_records as accounts
 from tasks import records
 from tasks.home import home
 from tests.drill.snapshot import difference, seen
+from tests.worlds import flow_runs
 from tests.worlds.aws_accounts import CONSOLE_ID, account_ref, make_role_by_hand, newest
 from tests.worlds.aws_builders import Builders, jump_host_of
 from tests.worlds.aws_hosts import processes_of
@@ -26,6 +27,7 @@ from tests.worlds.prefect_server import PrefectServer
 
 EXAMPLE = ROOT / "deployments" / "examples" / "heat.py"
 CLUSTER = ["-p", f"cluster={json.dumps(block('cluster', 'eight'))}"]
+SCRIPT = "#!/bin/sh\nsudo -n true && mountpoint -q $GROUNDWORK_SHARED && touch ~/mine\n"
 ACCOUNT = ["-p", f"account={json.dumps(account_ref('team'))}"]
 
 
@@ -62,8 +64,9 @@ def network_of(aws: AwsWorld, cluster: Cluster) -> str:
 
 
 def test_a_cluster_as_a_new_user(house: PrefectServer, hosts: AwsWorld, example: str) -> None:
-    """OPS-08, CLU-02, CLU-12, CLU-19, CLU-22, CLU-24, CLU-25, CON-09, CLN-01, CLN-03: onboard, create eight nodes, run
-    the example out of git, stop, start, resize, delete, clean the region; the account holds what the user brought."""
+    """OPS-08, CLU-02, CLU-12, CLU-19, CLU-21, CLU-22, CLU-24, CLU-25, CON-09, CLN-01, CLN-03: onboard, create
+    eight nodes, run the example out of git, stop, start, resize, delete, clean the region; the account holds what the
+    user brought."""
     house.run_cli("show-aws-onboarding", "-p", "name=team")
     arn = make_role_by_hand(hosts, newest("onboarding-team"))
     house.run_cli("onboard-aws-account", *ACCOUNT, "-p", f"account_id={CONSOLE_ID}", "-p", f"role_arn={arn}")
@@ -74,9 +77,9 @@ def test_a_cluster_as_a_new_user(house: PrefectServer, hosts: AwsWorld, example:
     way_in = f"jump_host={json.dumps(block('jump-host', 'nodes'))}"
     brought = seen(hosts)
 
-    house.run_cli(
-        "create-aws-cluster", "-p", "name=eight", "-p", "node_count=8", "-p", "slots_per_node=1", *ACCOUNT, "-p", way_in
-    )
+    form = ["-p", "name=eight", "-p", "node_count=8", "-p", "slots_per_node=1", "-p", way_in, "-p"]
+    house.run_cli("create-aws-cluster", *ACCOUNT, *form, f"init_script={json.dumps(SCRIPT)}")
+    assert "ended well on 8 of 8 nodes, 8 of them ran it now" in log_of("create-eight")
     made = records.read("eight")
     assert (made.state, made.slots, on_hosts(hosts)) == (State.RUNNING, 8, ["running"] * 8)
     vpc = network_of(hosts, made)
@@ -88,6 +91,7 @@ def test_a_cluster_as_a_new_user(house: PrefectServer, hosts: AwsWorld, example:
     assert (records.read("eight").state, on_hosts(hosts)) == (State.STOPPED, ["stopped"])
     house.run_cli("start-cluster", *CLUSTER)
     assert (records.read("eight").slots, on_hosts(hosts)) == (8, ["running"] * 8)
+    assert "ended well on 8 of 8 nodes, 7 of them ran it now" in log_of("start-eight")  # The head kept its disk.
     house.run_cli("resize-cluster", *CLUSTER, "-p", "node_count=3")
     assert (records.read("eight").slots, on_hosts(hosts)) == (3, ["running"] * 3)
     house.run_cli("run-job", *CLUSTER, "-p", "name=again", "-p", f"source={example}", "-p", f"command={EXAMPLE.name}")
@@ -103,6 +107,11 @@ def test_a_cluster_as_a_new_user(house: PrefectServer, hosts: AwsWorld, example:
     assert processes_of(vpc) == {}
     house.run_cli("offboard-account", *ACCOUNT)
     assert accounts.find("team") is None
+
+
+def log_of(name: str) -> str:
+    """The log of the newest run of a name."""
+    return flow_runs.log(flow_runs.latest(name).id)
 
 
 def last_output(name: str) -> str:
