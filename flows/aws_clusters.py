@@ -45,6 +45,7 @@ from tasks.entry import entered
 from tasks.grounds import finish_ground, lay_ground
 from tasks.protection import counting_failures
 from tasks.providers.accounts import account_of
+from tasks.providers.aws.region.ground import RegionGround
 from tasks.records import one_writer
 from tasks.steps import sentence
 from tasks.telling import note
@@ -183,12 +184,12 @@ def create_aws_cluster(
         if cluster.state is State.RUNNING:
             note(f"cluster {name} is there already and runs")
         else:
-            _build(cluster, account)
+            _build(cluster, account, plan.ground)
 
 
-def _build(cluster: Cluster, account: AwsAccount) -> None:
+def _build(cluster: Cluster, account: AwsAccount, seen: RegionGround | None) -> None:
     with entered(cluster), undoing(cluster):
-        ground = lay_ground(account, cluster)
+        ground = lay_ground(account, cluster, seen)
         cluster = prepare_ground(cluster)
         launch_nodes(cluster)
         with counting_failures(cluster):

@@ -53,7 +53,9 @@ class Place:
         )
 
 
-def lay_region(account: AwsAccount, region: str, *, again: bool = False) -> RegionGround:
+def lay_region(
+    account: AwsAccount, region: str, *, again: bool = False, seen: RegionGround | None = None
+) -> RegionGround:
     """Let there be what all clusters of a region share; return it as soon as nodes can be launched there.
 
     NAT gateway and mount targets are still on their way then: ``finish_region`` waits for them. One run at a time lays
@@ -63,6 +65,7 @@ def lay_region(account: AwsAccount, region: str, *, again: bool = False) -> Regi
         account: The account, which must be connected.
         region: As ``us-east-1``.
         again: Look at every single thing, also where all was finished before.
+        seen: What stood there a moment ago: a region that is finished, and not being cleaned, is not looked at again.
 
     Raises:
         BadInput: The account's network is its owner's: we make nothing in it.
@@ -76,7 +79,7 @@ def lay_region(account: AwsAccount, region: str, *, again: bool = False) -> Regi
         )
     known = notes.read(account.account_id, region)
     if known and known.is_finished and not again:
-        ground = find_ground(Place(account, region, installation()))
+        ground = seen or find_ground(Place(account, region, installation()))
         if ground is not None:
             return ground
     with notes.one_at_work_in(account.account_id, region):

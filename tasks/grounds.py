@@ -13,25 +13,30 @@ from tasks.providers.aws.standing import spec_of_aws
 from tasks.steps import step
 
 
-def lay_ground(account: AwsAccount, cluster: Cluster) -> RegionGround:
+def lay_ground(account: AwsAccount, cluster: Cluster, seen: RegionGround | None = None) -> RegionGround:
     """Let there be what nodes need beside the cluster's own things; return it as soon as they can start.
 
     In a network of the user's that is shared files in it, and of the region what is no network; else the region's
     ground. ``finish_ground`` waits for the rest. A second call finds it.
+
+    Args:
+        account: The cluster's.
+        cluster: Whose nodes shall stand.
+        seen: What its plan saw of the region a moment ago.
 
     Raises:
         BadInput: A restricted account, and no network or group was named.
         GroundworkError: What AWS refused.
     """
     spec = spec_of_aws(cluster.spec)
-    ground = _laid(account, spec)
+    ground = _laid(account, spec, seen)
     aws_provider_for(spec.account).stand_on(cluster, ground)
     return ground
 
 
-def _laid(account: AwsAccount, spec: AwsClusterSpec) -> RegionGround:
+def _laid(account: AwsAccount, spec: AwsClusterSpec, seen: RegionGround | None) -> RegionGround:
     if not spec.vpc_id:
-        return lay_region(account, spec.region)
+        return lay_region(account, spec.region, seen=seen)
     with one_at_work_in(account.account_id, spec.region):
         return ensure_own_ground(Place(account, spec.region, installation()), spec)
 

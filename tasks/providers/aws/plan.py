@@ -29,6 +29,7 @@ from tasks.providers.aws.node_types import NodeType
 from tasks.providers.aws.policies import needs
 from tasks.providers.aws.quotas import Quota
 from tasks.providers.aws.region.finding import find
+from tasks.providers.aws.region.ground import RegionGround
 from tasks.providers.aws.session import AwsSession
 
 VERIFIED_WITHIN = timedelta(hours=30)
@@ -72,6 +73,7 @@ class Plan:
         quotas: What is needed of each quota, and what is free, in words.
         permissions: The actions that are needed.
         findings: What stands in its way, what is doubtful, what is good to know.
+        ground: What all clusters of the region share, where it stands already.
     """
 
     spec: AwsClusterSpec
@@ -82,6 +84,7 @@ class Plan:
     quotas: tuple[str, ...] = ()
     permissions: tuple[str, ...] = ()
     findings: tuple[PlanFinding, ...] = ()
+    ground: RegionGround | None = None
 
     def require_feasible(self) -> None:
         """Refuse a plan that something stands in the way of.
@@ -155,12 +158,16 @@ def _asked(asker: Asker, spec: AwsClusterSpec, found: list[PlanFinding]) -> Plan
         dressed = threads.submit(_profile, asker, spec)
         lived_in = threads.submit(_own_network, asker, spec)
         standing = threads.submit(_ground, asker, spec)
-        known, (is_laid, places) = typed.result(), standing.result()
+        known = typed.result()
+        is_known = known.keys() >= names
+        vcpus = threads.submit(_quotas_of_nodes, asker, spec, known) if is_known else None
+        ground, places = standing.result()
+        is_laid = ground is not None
         found += offers.type_findings(spec, known, sold.result(), places)
         image: Future[tuple[Image | None, list[PlanFinding]]] | None = None
-        if known.keys() >= names:
+        if is_known:
             image = threads.submit(offers.image_of, session, asker.owner, spec, known[spec.node_type])
-        counted = _quotas(asker, spec, known, is_laid=is_laid) if known.keys() >= names else []
+        counted = [*vcpus.result(), *_quotas_of_region(asker, spec, is_laid=is_laid)] if vcpus else []
         start, why = image.result() if image else (None, [])
         found += [*why, *lived_in.result(), *dressed.result(), *emptied.result(), *_short(counted), *allowed.result()]
         cost = priced.result()
@@ -174,23 +181,24 @@ def _asked(asker: Asker, spec: AwsClusterSpec, found: list[PlanFinding]) -> Plan
         image=start,
         quotas=tuple(one.text for one in counted),
         permissions=_actions(spec, asker.account),
+        ground=ground,
     )
 
 
-def _ground(asker: Asker, spec: AwsClusterSpec) -> tuple[bool, tuple[str, ...]]:
-    """Tell whether what clusters share stands already, and the zones of its subnets; none where that is not known."""
+def _ground(asker: Asker, spec: AwsClusterSpec) -> tuple[RegionGround | None, tuple[str, ...]]:
+    """Return what clusters share where it stands already, and the zones of its subnets; none where not known."""
     session, owner = asker.session, Owner(asker.installation)
     if spec.vpc_id:
         try:
             ground = own_ground.find(session, asker.account, spec, owner)
         except NotFound:
             # The network's own findings say so, with the field.
-            return False, ()
+            return None, ()
     else:
         ground = find(session, spec.region, owner)
     if ground is None:
-        return False, () if spec.vpc_id else tuple(offers.zones(session, spec.region)[:SUBNETS])
-    return True, tuple(zone for zone, _ in ground.private_subnets)
+        return None, () if spec.vpc_id else tuple(offers.zones(session, spec.region)[:SUBNETS])
+    return ground, tuple(zone for zone, _ in ground.private_subnets)
 
 
 def _own_network(asker: Asker, spec: AwsClusterSpec) -> list[PlanFinding]:
@@ -241,14 +249,15 @@ def _permission(found: Finding) -> PlanFinding:
     return note("account", found.text)
 
 
-def _quotas(asker: Asker, spec: AwsClusterSpec, known: Mapping[str, NodeType], *, is_laid: bool) -> list[Finding]:
-    if asker.is_begun:
+def _quotas_of_nodes(asker: Asker, spec: AwsClusterSpec, known: Mapping[str, NodeType]) -> list[Finding]:
+    return [] if asker.is_begun else quotas.room(asker.session, spec.region, _vcpus(spec, known))
+
+
+def _quotas_of_region(asker: Asker, spec: AwsClusterSpec, *, is_laid: bool) -> list[Finding]:
+    if asker.is_begun or is_laid:
         return []
-    shared = [] if is_laid else [Quota.FILE_SYSTEMS]
-    if not is_laid and not spec.vpc_id:
-        shared += [Quota.NETWORKS, Quota.ADDRESSES]
-    need = {**_vcpus(spec, known), **dict.fromkeys(shared, 1)}
-    return quotas.room(asker.session, spec.region, need, shared)
+    shared = [Quota.FILE_SYSTEMS, *([] if spec.vpc_id else [Quota.NETWORKS, Quota.ADDRESSES])]
+    return quotas.room(asker.session, spec.region, dict.fromkeys(shared, 1), shared)
 
 
 def _vcpus(spec: AwsClusterSpec, known: Mapping[str, NodeType]) -> dict[Quota, int]:

@@ -39,7 +39,7 @@ def create(name: str, nodes: int) -> None:
     plan.require_feasible()
     with one_writer(name):
         cluster = claim_name(spec)
-        lay_ground(account, cluster)
+        lay_ground(account, cluster, plan.ground)
         launch_nodes(prepare_ground(cluster))
 
 
