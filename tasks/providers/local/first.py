@@ -19,9 +19,13 @@ def main(folder: str, sshd: str, indexes: str) -> None:
     place = Place.read(Path(folder))
     assert place is not None  # noqa: S101 # our caller holds the cluster's lock
     os.umask(0o022)
+    everybody_has_told, untold = os.pipe()
     for index in json.loads(indexes):
         if os.fork() == 0:
             _become_first(place, index, sshd)
+    os.close(untold)
+    # Each closes its end once it has written who it is. A node that has not is taken for dead.
+    os.read(everybody_has_told, 1)
     say_ready()
 
 

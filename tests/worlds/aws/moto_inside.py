@@ -7,6 +7,7 @@ import os
 import random
 import traceback
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 # Moto reads these when it is imported; without them it launches unknown images, keys and instance types.
@@ -20,6 +21,7 @@ from moto.core.base_backend import BackendDict, backend_lock
 from moto.core.model_instances import reset_model_data
 from moto.ec2 import utils as ec2_utils
 from moto.ec2.models import amis
+from moto.ec2.responses import subnets
 from moto.iam.access_control import PermissionResult
 from moto.iam.models import IAMBackend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -96,5 +98,7 @@ amis.load_resource = _images
 ec2_utils.random_resource_id = _random_id
 IAMBackend._init_aws_policies = _policies
 responses.method_names_from_class = functools.cache(responses.method_names_from_class)
+# Where nobody names a zone moto draws one, and one in six of us-east-1 sells few types.
+subnets.random = SimpleNamespace(choice=lambda zones: zones[0])
 # The world judges buckets' policies itself; moto knows neither their principals nor their conditions.
 FakeBucket.get_permission = lambda *_: PermissionResult.NEUTRAL
