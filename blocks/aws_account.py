@@ -15,6 +15,7 @@ from pydantic_core import CoreSchema
 from blocks.errors import BadInput
 from blocks.logos import logo
 from blocks.names import Region
+from blocks.schema_once import SchemaOnce
 
 
 class Variant(StrEnum):
@@ -105,7 +106,7 @@ AccessKeys = Annotated[AwsCredentials, _NotEmpty()]
 """A `prefect_aws` block with keys, as a field of a form."""
 
 
-class AwsAccount(Block):
+class AwsAccount(SchemaOnce, Block):
     """An AWS account and how it is. Changed by one writer at a time; its name is its document's name.
 
     We come in by a role with an external id, or by the keys in a `prefect_aws` block. No secret stands here in

@@ -1,9 +1,8 @@
 """A cluster: what was asked (spec), what stands (nodes, ground), and how it is (state)."""
 
-from copy import deepcopy
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import ClassVar
 from uuid import uuid4
 
 from prefect.blocks.core import Block
@@ -13,6 +12,7 @@ from blocks.aws_cluster import AwsClusterSpec, AwsGround
 from blocks.cluster_spec import LocalClusterSpec
 from blocks.ground import Ground
 from blocks.logos import logo
+from blocks.schema_once import SchemaOnce
 
 
 class State(StrEnum):
@@ -95,10 +95,7 @@ class Node(BaseModel):
     slots: int = 0
 
 
-_SCHEMAS: dict[tuple[object, ...], dict[str, Any]] = {}
-
-
-class Cluster(Block):
+class Cluster(SchemaOnce, Block):
     """A cluster and how it is. Written before anything is made, changed by one writer at a time."""
 
     _block_type_name: ClassVar[str] = "Cluster"
@@ -123,14 +120,6 @@ class Cluster(Block):
     creator: str = Field(default="", title="The flow run that made it")
     created_at: datetime = Field(default_factory=lambda: datetime.now(UTC), title="Made at")
     changed_at: datetime = Field(default_factory=lambda: datetime.now(UTC), title="Last changed at")
-
-    @classmethod
-    def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Return the schema, which is made once: Prefect (3.8.8) asks for it at each field that it saves."""
-        asked = (cls, args, tuple(sorted(kwargs.items())))
-        if asked not in _SCHEMAS:
-            _SCHEMAS[asked] = super().model_json_schema(*args, **kwargs)
-        return deepcopy(_SCHEMAS[asked])
 
     @property
     def name(self) -> str:
