@@ -35,6 +35,7 @@ def place(prefect_worker: AwsWorld, no_accounts: AwsWorld) -> Builders:
     return Builders(no_accounts)
 
 
+@pytest.mark.drill
 def test_an_image_from_nothing_to_an_account(place: Builders, house: PrefectServer) -> None:
     """OPS-20, ACC-09, CLU-19: bootstrapped behind a jump host, verified, cleaned, shared; verify is green then."""
     require(Hosts.NAMESPACES)

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from prefect.client.schemas.objects import FlowRun
 
 from blocks.aws_account import Health
@@ -83,6 +84,7 @@ def test_three_failures_have_three_answers(prefect_worker: AwsWorld, no_accounts
         assert "onboarding-team" in {shown.key for shown in flow_runs.artifacts(each.id)}, "the way by hand"
 
 
+@pytest.mark.drill
 def test_a_killed_run_ends_well_when_it_is_retried(
     house: PrefectServer, prefect_worker: AwsWorld, no_accounts: AwsWorld
 ) -> None:
