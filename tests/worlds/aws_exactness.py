@@ -210,7 +210,7 @@ def _why_not_held(config: pytest.Config, exitstatus: int) -> str:
 def pytest_configure(config: pytest.Config) -> None:
     """Let all worlds of this run, in whatever process, note what they were asked; each test process by itself."""
     if _is_one_of_many(config):
-        folder = os.environ[FOLDER] = str(Path(os.environ[FOLDER], config.workerinput["workerid"]))  # type: ignore[attr-defined]
+        folder = os.environ[FOLDER] = str(Path(os.environ[FOLDER], config.workerinput["workerid"]))
         Path(folder).mkdir(exist_ok=True)
     elif FOLDER not in os.environ:
         folder = os.environ[FOLDER] = tempfile.mkdtemp(prefix="gw-calls-")

@@ -21,6 +21,9 @@ _OLD = "2008-10-17"
 """Policies of this version know no variables."""
 
 
+_parsed = functools.lru_cache(4096)(json.loads)
+
+
 @dataclass(frozen=True)
 class Policy:
     """A policy that is read. ``name`` and ``kind`` tell where it comes from."""
@@ -37,23 +40,13 @@ class Policy:
         Raises:
             ValueError: It is no policy.
         """
-        if isinstance(document, str):
-            return _read(cls, document, name, kind)
-        return cls._of(document, name, kind)
-
-    @classmethod
-    def _of(cls, told: Any, name: str, kind: Kind) -> "Policy":
+        told = _parsed(document) if isinstance(document, str) else document
         if not isinstance(told, Mapping) or not told.get("Statement"):
             raise ValueError("a policy is an object with a Statement")
         statements = as_list(told["Statement"])
         for statement in statements:
             _check(statement)
         return cls(name, kind, tuple(statements), told.get("Version", _OLD) != _OLD)
-
-
-@functools.lru_cache(4096)
-def _read(cls: type[Policy], text: str, name: str, kind: Kind) -> Policy:
-    return cls._of(json.loads(text), name, kind)
 
 
 def _check(statement: Any) -> None:
