@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import botocore.endpoint
 import pytest
 
 from blocks.aws_account import AwsAccount, Feature, Variant
 from blocks.aws_cluster import AwsClusterSpec
 from blocks.cluster import Cluster
-from tasks.providers.aws import choices, own_ground, plan, policies, quotas, self_test, waiting
+from tasks.providers.aws import choices, own_ground, plan, policies, quotas, self_test
 from tasks.providers.aws.key_store import AwsKeyStore
 from tasks.providers.aws.policies.rights import rights_of
 from tasks.providers.aws.provider import AwsProvider
@@ -21,7 +20,8 @@ from tests.contract.least_rights import ASSUME, EXTERNAL_ID, role
 from tests.contract.own_ground import Own, own_network
 from tests.contract.region_ground import world
 from tests.worlds.aws.noting import DENIALS
-from tests.worlds.aws_clusters import OWNER, REGION, PushedClock, share_image
+from tests.worlds.aws_clusters import OWNER, REGION, share_image
+from tests.worlds.aws_clusters_fixtures import pushed_clock
 from tests.worlds.aws_exactness import LATER
 from tests.worlds.aws_world import CUSTOMER, INSTALLATION, AwsWorld
 
@@ -29,9 +29,7 @@ from tests.worlds.aws_world import CUSTOMER, INSTALLATION, AwsWorld
 @pytest.fixture
 def aws_ahead(prefect_worker: AwsWorld, monkeypatch: pytest.MonkeyPatch) -> AwsWorld:
     """A world whose clock is pushed on by whoever waits."""
-    clock = PushedClock(prefect_worker)
-    monkeypatch.setattr(waiting, "time", clock)
-    monkeypatch.setattr(botocore.endpoint, "time", clock)
+    pushed_clock(monkeypatch, prefect_worker)
     return prefect_worker
 
 

@@ -10,7 +10,15 @@ from tests.worlds.aws_clusters import Place, PushedClock, make_place
 from tests.worlds.aws_fixtures import become_prefect_worker
 from tests.worlds.aws_world import AwsWorld
 
-__all__ = ["_place", "place"]
+__all__ = ["_place", "place", "pushed_clock"]
+
+
+def pushed_clock(patch: pytest.MonkeyPatch, aws: AwsWorld) -> PushedClock:
+    """Let whoever waits for AWS in this process push the world's clock on instead."""
+    clock = PushedClock(aws)
+    patch.setattr(waiting, "time", clock)
+    patch.setattr(botocore.endpoint, "time", clock)
+    return clock
 
 
 @pytest.fixture(scope="module")
@@ -18,10 +26,7 @@ def _place(_one_aws_world: AwsWorld) -> Iterator[Place]:
     _one_aws_world.reset()
     with pytest.MonkeyPatch.context() as patch:
         become_prefect_worker(patch, _one_aws_world)
-        clock = PushedClock(_one_aws_world)
-        patch.setattr(waiting, "time", clock)
-        patch.setattr(botocore.endpoint, "time", clock)
-        yield make_place(_one_aws_world, clock)
+        yield make_place(_one_aws_world, pushed_clock(patch, _one_aws_world))
     assert _one_aws_world.unanswered() == []
 
 
