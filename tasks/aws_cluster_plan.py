@@ -12,7 +12,7 @@ from tasks import records
 from tasks.installation import installation
 from tasks.providers.aws import choices, plan
 from tasks.providers.aws.findings import error
-from tasks.providers.aws.session import home_account, shared_session_of
+from tasks.providers.aws.session import AwsSession, home_account, shared_session_of
 from tasks.steps import step
 
 
@@ -26,16 +26,25 @@ def plan_cluster(spec: AwsClusterSpec, account: AwsAccount) -> plan.Plan:
         CredentialsInvalid: AWS does not know us.
         WrongState: The account is not connected.
     """
-    with ThreadPoolExecutor(max_workers=1) as side:
-        ours = side.submit(home_account)
+    session = shared_session_of(account)
+    with ThreadPoolExecutor() as side:
+        ours, entered = side.submit(home_account), side.submit(session.enter)
+        side.submit(_build_slow_clients, session, spec.region)
         found, us = records.find(spec.name), installation()
-    is_begun = found is not None and found.spec.digest == spec.digest
-    asker = plan.Asker(shared_session_of(account), account, ours.result(), us, is_begun)
-    made = plan.make(asker, spec)
+        is_begun = found is not None and found.spec.digest == spec.digest
+        asker = plan.Asker(session, account, ours.result(), us, is_begun)
+        entered.result()
+        made = plan.make(asker, spec)
     if found is None or is_begun:
         return made
     taken = error("name", f"there is a cluster {spec.name} with another definition", "Choose another.", kind=NameTaken)
     return replace(made, findings=(taken, *made.findings))
+
+
+def _build_slow_clients(session: AwsSession, region: str) -> None:
+    """Build, while AWS answers who we are, the clients that take long: 0.08 and 0.02 s, for their models' size."""
+    session.client("ec2", region)
+    session.client("ssm", region)
 
 
 @step("list what {account.name} is offered in {region}")

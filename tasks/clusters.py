@@ -67,9 +67,8 @@ def read_again(cluster: Cluster, *allowed: State) -> Cluster:
 
 @step("prepare the ground of {cluster.name}")
 def prepare_ground(cluster: Cluster) -> Cluster:
-    """Make what all nodes share, and the key that opens them."""
+    """Make what all nodes share."""
     cluster = records.change(cluster, State.PROVISIONING)
-    cluster_keys.ensure(cluster)
     ground = provider_for(cluster.spec.account).prepare(cluster)
     note(ground.says)
     return records.change(cluster, State.PROVISIONING, ground=ground)

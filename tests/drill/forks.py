@@ -5,6 +5,7 @@ each in a child and answers with two lines: ``{"pid": ...}`` at once, ``{"code":
 The setting ``GROUNDWORK_DRILL_HASTE`` lets children sleep that many times shorter: the world's clock runs that quick.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -25,6 +26,8 @@ def main() -> None:
         os.fdopen(os.dup(1), "w"),
         os.open(os.environ["GROUNDWORK_DRILL_LOG"], os.O_CREAT | os.O_APPEND | os.O_WRONLY),
     )
+    # Else each child walks through all that was imported, and copies it: the collector writes into what it visits.
+    gc.freeze()
     os.dup2(log, 1)
     os.dup2(log, 2)
     for line in sys.stdin:

@@ -73,18 +73,18 @@ class AwsProvider:
         self._laid[cluster.uuid] = ground
 
     def prepare(self, cluster: Cluster) -> Ground:
-        """Make the cluster's security group, key pair and placement group. The region's own things must be there.
+        """Make the cluster's key, security group, key pair and placement group. The region's things must be there.
 
         A second call returns the same, also when there is a newer image by then.
 
         Raises:
-            WrongState: The region is not laid, or the cluster has no key.
+            WrongState: The region is not laid.
         """
-        standing, public_key = self._standing(cluster), self._key(cluster).public_key
+        standing = self._standing(cluster)
         spec = standing.spec
         with ThreadPoolExecutor(max_workers=4) as side:
             types = side.submit(self._types, spec)
-            pair = side.submit(cluster_things.ensure_key_pair, standing, public_key)
+            pair = side.submit(self._key_pair, cluster, standing)
             region = self._region(standing)
             network = network_of(spec, region)
             group = side.submit(self._group, standing, network)
@@ -106,6 +106,9 @@ class AwsProvider:
         if isinstance(before, AwsGround):
             return ground.model_copy(update={name: getattr(before, name) for name in _STAYS})
         return ground
+
+    def _key_pair(self, cluster: Cluster, standing: Standing) -> str:
+        return cluster_things.ensure_key_pair(standing, self._keys.ensure(cluster).public_key)
 
     def _group(self, standing: Standing, network: Network) -> str:
         """Return the security group of a cluster's nodes, with the ports open that were asked for."""

@@ -1,6 +1,7 @@
 """A region's shared files: one encrypted EFS file system, with a mount target in each private subnet."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -113,10 +114,15 @@ def ensure_mount_targets(site: Site, network: Network, subnets: Subnets, file_sy
     missing = [subnet_id for _, subnet_id in subnets if subnet_id not in there]
     if missing:
         _wait_files(site, file_system_id, first_s=_FILES_FIRST_S if network.is_new else 0)
-    for subnet_id in missing:
-        make = partial(efs.create_mount_target, FileSystemId=file_system_id, SecurityGroups=[group_id])
+    make = partial(efs.create_mount_target, FileSystemId=file_system_id, SecurityGroups=[group_id])
+
+    def ensure(subnet_id: str) -> None:
         with suppress(Conflict):
             site.settled(what, partial(make, SubnetId=subnet_id))
+
+    with ThreadPoolExecutor() as side:
+        # A list: the first that failed is raised.
+        list(side.map(ensure, missing))
 
 
 def _wait_files(site: Site, file_system_id: str, *, first_s: float) -> None:
@@ -127,7 +133,7 @@ def _wait_files(site: Site, file_system_id: str, *, first_s: float) -> None:
         lambda state: state == "available",
         limit_s=_FILES_LIMIT_S,
         first_s=first_s,
-        every_s=1,
+        every_s=0.5,
     )
 
 
