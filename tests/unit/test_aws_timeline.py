@@ -45,7 +45,14 @@ def test_a_question_in_the_same_words_is_a_poll() -> None:
     look, other = call("ec2:DescribeVpcs", 1, 0.1, VpcIds="vpc-00000001"), call("ec2:DescribeVpcs", 1, 0.1)
     throttled = {**look, "error": "RequestLimitExceeded", "status": 503}
     found = counts([VPC, look, look, other, throttled])
-    assert (found.writes, found.reads, found.polls, found.but_polls, found.throttled) == (1, 4, 2, 3, 1)
+    assert (found.writes, found.looks, found.polls, found.but_polls, found.throttled) == (1, 2, 2, 3, 1)
+
+
+def test_a_refused_change_in_the_same_words_is_a_poll_and_a_done_one_is_none() -> None:
+    """OPS-16: what is made twice counts twice."""
+    refused = {**NODES, "error": "InvalidParameterValue", "status": 400}
+    found = counts([refused, refused, NODES, VPC, VPC])
+    assert (found.writes, found.looks, found.polls) == (3, 0, 2)
 
 
 def test_coming_in_again_is_no_poll() -> None:

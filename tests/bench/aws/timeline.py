@@ -38,22 +38,17 @@ ASIDE = ("ec2:CreateNatGateway",)
 
 @dataclass(frozen=True)
 class Counts:
-    """Calls of a run: those that change something, those that look, and those refused for their number."""
+    """Calls of a run: those that change something, those that look, the same asked again, those refused for number."""
 
     writes: int
-    reads: int
+    looks: int
     polls: int
     throttled: int
 
     @property
     def but_polls(self) -> int:
         """All calls but the same question asked again."""
-        return self.writes + self.reads - self.polls
-
-    @property
-    def looks(self) -> int:
-        """Questions, each counted once."""
-        return self.reads - self.polls
+        return self.writes + self.looks
 
     def __str__(self) -> str:
         return f"{self.writes} changes + {self.looks} looks + {self.polls} polls" + (
@@ -76,16 +71,23 @@ def _is_look(call: Mapping[str, Any]) -> bool:
 
 
 def counts(calls: Calls) -> Counts:
-    """Count a run's calls. A poll is a question that was asked before in the same words; coming in is never one."""
+    """Count a run's calls.
+
+    A poll is a question that was asked before in the same words; coming in is never one. So is a change that was
+    refused, asked again in the same words: nothing but a launch tells whether EC2 knows a new instance profile yet.
+    """
     asked: set[str] = set()
-    reads = polls = 0
-    for call in filter(_is_look, calls):
+    writes = looks = polls = 0
+    for call in calls:
         words = name_of(call) + json.dumps(call["params"], sort_keys=True)
-        reads += 1
-        polls += words in asked and call["service"] != "sts"
-        asked.add(words)
-    throttled = sum(call["error"] in THROTTLES for call in calls)
-    return Counts(len(calls) - reads, reads, polls, throttled)
+        is_poll = words in asked and call["service"] != "sts"
+        is_look = _is_look(call)
+        polls += is_poll
+        looks += is_look and not is_poll
+        writes += not is_look and not is_poll
+        if is_look or call["error"]:
+            asked.add(words)
+    return Counts(writes, looks, polls, sum(call["error"] in THROTTLES for call in calls))
 
 
 def late_share(calls: Calls) -> float:
