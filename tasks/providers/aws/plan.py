@@ -161,12 +161,12 @@ def _asked(asker: Asker, spec: AwsClusterSpec, found: list[PlanFinding]) -> Plan
         known = typed.result()
         is_known = known.keys() >= names
         vcpus = threads.submit(_quotas_of_nodes, asker, spec, known) if is_known else None
-        ground, places = standing.result()
-        is_laid = ground is not None
-        found += offers.type_findings(spec, known, sold.result(), places)
         image: Future[tuple[Image | None, list[PlanFinding]]] | None = None
         if is_known:
             image = threads.submit(offers.image_of, session, asker.owner, spec, known[spec.node_type])
+        ground, places = standing.result()
+        is_laid = ground is not None
+        found += offers.type_findings(spec, known, sold.result(), places)
         counted = [*vcpus.result(), *_quotas_of_region(asker, spec, is_laid=is_laid)] if vcpus else []
         start, why = image.result() if image else (None, [])
         found += [*why, *lived_in.result(), *dressed.result(), *emptied.result(), *_short(counted), *allowed.result()]
