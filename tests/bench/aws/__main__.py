@@ -11,10 +11,9 @@ def main() -> int:
     """Read the options, measure, show."""
     options = argparse.ArgumentParser(prog="python -m tests.bench.aws", description=__doc__)
     options.add_argument("--sizes", type=int, nargs="+", default=[4, 32, 128], help="nodes of the clusters")
-    options.add_argument("--rounds", type=int, default=2, help="how often ours is measured; the quickest counts")
     options.add_argument("--without-peers", action="store_true", help="measure ours alone")
     asked = options.parse_args()
-    runs, goals = measure(asked.sizes, rounds=asked.rounds, with_peers=not asked.without_peers)
+    runs, goals = measure(asked.sizes, with_peers=not asked.without_peers)
     return show(runs, goals)
 
 

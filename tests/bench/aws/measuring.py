@@ -53,13 +53,10 @@ class Run:
         return f"{self.way:<26} {self.nodes:>4} nodes   {times}   {self.counts}{late}"
 
 
-def measure(sizes: list[int], *, rounds: int = 2, with_peers: bool = True) -> tuple[list[object], list[Goal]]:
-    """Create clusters of these sizes, cold and warm; then let the others do it, some at once, each in its own world.
-
-    The quickest of the rounds is judged: what else goes on in a machine only adds. Calls are judged in all of them.
-    """
+def measure(sizes: list[int], *, with_peers: bool = True) -> tuple[list[object], list[Goal]]:
+    """Create clusters of these sizes, cold and warm; then let the others do it, some at once, each in its own world."""
     with lane(haste=1) as opened:
-        mine = [run for _ in range(rounds) for nodes in sizes for run in ours_of(opened, nodes)]
+        mine = [run for nodes in sizes for run in ours_of(opened, nodes)]
     theirs = _theirs_of(sizes) if with_peers else []
     return [*mine, *theirs], goals(mine)
 
@@ -67,18 +64,15 @@ def measure(sizes: list[int], *, rounds: int = 2, with_peers: bool = True) -> tu
 def goals(mine: list[Run]) -> list[Goal]:
     """What has to be true of ours."""
     found = []
-    quickest: dict[tuple[str, int], Run] = {}
-    for run in sorted(mine, key=lambda run: run.over_s, reverse=True):
-        quickest[run.way, run.nodes] = run
-    for (way, nodes), run in sorted(quickest.items(), key=lambda item: item[0][1]):
-        what = f"{way}, {nodes} nodes"
+    for run in mine:
+        what = f"{run.way}, {run.nodes} nodes"
         found += [
             Goal(f"{what}: seconds / critical path", run.took_s / run.bound_s, MOST_OVER),
             Goal(f"{what}: seconds over it", run.over_s, MOST_OVER_S),
+            *goals_of_calls(run),
         ]
-    found += [goal for run in mine for goal in goals_of_calls(run)]
     for way in (COLD, WARM):
-        runs = sorted((run for run in quickest.values() if run.way == way), key=lambda run: run.nodes)
+        runs = sorted((run for run in mine if run.way == way), key=lambda run: run.nodes)
         growth = runs[-1].took_s / runs[0].took_s
         found.append(Goal(f"{way}: {runs[-1].nodes} nodes / {runs[0].nodes}", growth, MOST_GROWTH))
     return found
