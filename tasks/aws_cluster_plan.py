@@ -12,10 +12,10 @@ from tasks import records
 from tasks.installation import installation
 from tasks.providers.aws import choices, plan
 from tasks.providers.aws.findings import error
-from tasks.providers.aws.session import AwsSession, home_account, shared_session_of
+from tasks.providers.aws.session import AwsSession, Service, home_account, shared_session_of
 from tasks.steps import step
 
-_CLIENTS = ("ec2", "service-quotas", "efs", "kms", "iam", "s3", "ssm")
+_CLIENTS: tuple[Service, ...] = ("ec2", "service-quotas", "efs", "kms", "iam", "s3", "ssm")
 """In the order in which they are needed."""
 
 
@@ -47,7 +47,7 @@ def plan_cluster(spec: AwsClusterSpec, account: AwsAccount) -> plan.Plan:
 def _build_clients(session: AwsSession, region: str) -> None:
     """Build all clients that a cluster needs while AWS answers who we are: that takes 0.2 s, as long as the answer."""
     for service in _CLIENTS:
-        session.client(service, region)  # type: ignore[call-overload] # it has an overload for each of them
+        session.client(service, region)
 
 
 @step("list what {account.name} is offered in {region}")
