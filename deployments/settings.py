@@ -27,6 +27,9 @@ to some other Prefect."""
 
 NOT_FOR_CLIENTS = ("PREFECT_SERVER_API_AUTH_STRING", "PREFECT_SERVER_DATABASE_CONNECTION_URL")
 
+NOBODY = Path(__file__).with_name("nobody.pem")
+"""Whom clients of our own server trust, which speaks plain HTTP: nobody. Why that is said is told in the file."""
+
 NO_PHONING_HOME = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -81,6 +84,7 @@ def client_environment(house: House) -> dict[str, str]:
         "GROUNDWORK_LOGOS_URL": f"{house.url}/groundwork",
         "PREFECT_HOME": str(house.folder),
         "PREFECT_API_URL": house.api,
+        "PREFECT_API_SSL_CERT_FILE": str(NOBODY),
         "PREFECT_UI_URL": house.url,
         "PREFECT_CLI_COLORS": "false",
         "PREFECT_CLI_PROMPT": "false",

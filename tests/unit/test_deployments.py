@@ -3,11 +3,13 @@
 import ast
 import json
 import os
+import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from cryptography import x509
 from prefect import Flow
 from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
@@ -16,7 +18,7 @@ from blocks.errors import BadInput
 from deployments.detached import Detached, start_time
 from deployments.key_file import encryption_keys
 from deployments.register import entrypoints
-from deployments.settings import ROOT, House, client_environment, house, server_environment
+from deployments.settings import NOBODY, ROOT, House, client_environment, house, server_environment
 
 FILE = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())
 DEPLOYMENTS: list[dict[str, Any]] = FILE["deployments"]
@@ -103,6 +105,14 @@ def test_another_prefects_settings_do_not_reach_ours(place: House, monkeypatch: 
     for environment in (client, server):
         assert environment["DO_NOT_TRACK"] == "1"
         assert environment["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
+
+
+def test_clients_of_our_server_trust_nobody(place: House) -> None:
+    """They read one certificate of nobody's, not all authorities of the internet for each client that is made."""
+    trusted = ssl.create_default_context(cafile=client_environment(place)["PREFECT_API_SSL_CERT_FILE"])
+    assert trusted.cert_store_stats() == {"x509": 1, "crl": 0, "x509_ca": 0}
+    [nobody] = x509.load_pem_x509_certificates(NOBODY.read_bytes())
+    assert nobody.not_valid_after_utc.year == 1970
 
 
 def test_the_encryption_key_is_made_once(place: House) -> None:
