@@ -78,7 +78,7 @@ def main() -> int:
     """Read the options, drill, say how it went."""
     options = argparse.ArgumentParser(prog="python -m tests.drill", description=__doc__)
     options.add_argument("--lives", nargs="+", choices=list(LIVES), default=list(LIVES))
-    options.add_argument("--lanes", type=int, default=2, help="how many worlds side by side")
+    options.add_argument("--lanes", type=int, default=3, help="how many worlds side by side")
     options.add_argument("--sample", type=int, default=0, help="so many lives of each kind instead of all")
     options.add_argument("--seed", type=int, default=1, help="which ones")
     asked = options.parse_args()

@@ -37,9 +37,9 @@ _EACH_TIME = re.compile(
     r"(^Id|Time|Date|Token|Fingerprint|Dns\w*|ReservationId|LastModified|Etag|ETag|Mac\w*|LaunchIndex|PolicyId|RoleId"
     r"|InstanceProfileId|UserId|RoleLastUsed|Version|SizeInBytes|AttachmentId|AssociationId|Hibernation\w*|StateTransitionReason)$"
 )
+_UUID = re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b")
 _ID = re.compile(r"\b[a-z]{1,9}(?:-[a-z]+)*-[0-9a-f]{8,17}\b")
 _REPLACED = (
-    (re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b"), "<uuid>"),
     (re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b(?!/)"), "<address>"),
     (re.compile(r"ip-\d+-\d+-\d+-\d+"), "<name>"),
     (re.compile(r"ssh-ed25519 [\w+/=]+"), "<public key>"),
@@ -213,6 +213,7 @@ def _lasting(value: Any, labels: dict[str, str]) -> Any:
 
 
 def _lasting_words(text: str, labels: dict[str, str]) -> str:
+    text = _UUID.sub("<uuid>", text)  # first: the end of one in fifty looks like an id
     text = _ID.sub(lambda found: labels.get(found[0], f"<{found[0].rpartition('-')[0]}>"), text)
     for pattern, instead in _REPLACED:
         text = pattern.sub(instead, text)
