@@ -2,6 +2,7 @@
 
 import multiprocessing
 import queue
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -18,14 +19,18 @@ class LaneClosed(Exception):
     """A lane's process is gone."""
 
 
+class LaneFailed(Exception):
+    """A job failed in a lane, and not by what it drills; with all that the lane's process says of it."""
+
+
 def work(jobs: Any, answers: Any) -> None:
     """Do jobs in a lane of this process's own until there is a None among them."""
     with lane() as opened:
         for number, (kind, name, *about) in iter(jobs.get, None):
             try:
                 answers.put((number, _done(opened, kind, LIVES[name], about)))
-            except Exception as error:  # noqa: BLE001 (told to the one who asked)
-                answers.put((number, error))
+            except Exception:  # noqa: BLE001 (told to the one who asked, in words: not every error can be sent)
+                answers.put((number, LaneFailed(traceback.format_exc())))
 
 
 def _done(opened: Lane, kind: str, life: Life, about: list[Any]) -> Any:

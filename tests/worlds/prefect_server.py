@@ -1,21 +1,24 @@
 """A house of its own for tests: a real Prefect server and worker, opened and closed by our own commands."""
 
+import fcntl
 import json
 import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import prefect
 from prefect.client.orchestration import get_client
 from prefect.context import refresh_global_settings_context
 from prefect.events.worker import EventsWorker
@@ -154,6 +157,32 @@ def new_house(**extra: str) -> Iterator[PrefectServer]:
         yield server
     finally:
         server.close()
+
+
+@contextmanager
+def new_house_soon_open(**extra: str) -> Iterator[PrefectServer]:
+    """The same, with the empty database that its server's first start would make: ten seconds of work (3.8.8)."""
+    with new_house(**extra) as server:
+        server.house.folder.mkdir(mode=0o700)
+        shutil.copy(_empty_database(), server.house.folder / "prefect.db")
+        yield server
+
+
+def _empty_database() -> Path:
+    """Prefect's database without anything in it, made once in a venv."""
+    made = Path(sys.prefix) / f"prefect-{prefect.__version__}.db"
+    with made.with_suffix(".lock").open("w") as lock, tempfile.TemporaryDirectory() as folder:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            draft = Path(folder) / "prefect.db"
+            mine = {"PREFECT_HOME": folder, "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{draft}"}
+            argv = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
+            subprocess.run(argv, env=os.environ | mine, capture_output=True, check=True)
+            # Not a copy: what was written last may stand in a file beside it.
+            with closing(sqlite3.connect(draft)) as whole, closing(sqlite3.connect(made.with_suffix(".draft"))) as kept:
+                whole.backup(kept)
+            made.with_suffix(".draft").replace(made)
+    return made
 
 
 @contextmanager
