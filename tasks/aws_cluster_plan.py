@@ -10,6 +10,7 @@ from blocks.aws_cluster import Architecture, AwsClusterSpec
 from blocks.errors import NameTaken
 from tasks import records
 from tasks.installation import installation
+from tasks.providers.accounts import aws_provider_for
 from tasks.providers.aws import choices, plan
 from tasks.providers.aws.findings import error
 from tasks.providers.aws.session import AwsSession, Service, home_account, shared_session_of
@@ -33,6 +34,7 @@ def plan_cluster(spec: AwsClusterSpec, account: AwsAccount) -> plan.Plan:
     with ThreadPoolExecutor() as side:
         ours, entered = side.submit(home_account), side.submit(session.enter)
         side.submit(_build_clients, session, spec.region)
+        side.submit(aws_provider_for, spec.account)  # kept for the steps that follow
         found, us = records.find(spec.name), installation()
         is_begun = found is not None and found.spec.digest == spec.digest
         asker = plan.Asker(session, account, ours.result(), us, is_begun)

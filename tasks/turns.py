@@ -1,9 +1,12 @@
 """Taking turns: strict limits on Prefect's server, held with a lease: a killed holder blocks nobody for long."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
+from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
 from prefect.concurrency.sync import concurrency
 from prefect.exceptions import ObjectAlreadyExists, PrefectHTTPStatusError
 
@@ -20,20 +23,29 @@ def turn(limit: str, *, at_once: int = 1) -> Iterator[None]:
     Raises:
         TimedOut: Others held all slots for a quarter of an hour.
     """
-    with get_client(sync_client=True) as client:
-        _ensure_limit(client, limit, at_once)
-    try:
-        with concurrency(limit, strict=True, lease_duration=_LEASE_S, timeout_seconds=_PATIENCE_S):
-            yield
-    except TimeoutError as error:
-        raise TimedOut(f"others held it for {_PATIENCE_S} s", where=limit, advice="See `prefect gcl ls`.") from error
-
-
-def _ensure_limit(client: SyncPrefectClient, limit: str, at_once: int) -> None:
-    # Two first askers race between Prefect's look and its create; the loser's 409 says that the limit is there.
-    with suppress(ObjectAlreadyExists):
+    with ExitStack() as held:
         try:
-            client.upsert_global_concurrency_limit_by_name(limit, at_once)
+            _take(held, limit, at_once)
+        except TimeoutError as error:
+            advice = "See `prefect gcl ls`."
+            raise TimedOut(f"others held it for {_PATIENCE_S} s", where=limit, advice=advice) from error
+        yield
+
+
+def _take(held: ExitStack, limit: str, at_once: int) -> None:
+    slot = partial(concurrency, limit, strict=True, lease_duration=_LEASE_S, timeout_seconds=_PATIENCE_S)
+    try:
+        held.enter_context(slot())
+    except ConcurrencySlotAcquisitionError:  # nobody took a turn at it before
+        _ensure_limit(limit, at_once)
+        held.enter_context(slot())
+
+
+def _ensure_limit(limit: str, at_once: int) -> None:
+    # Two first askers race; the loser's 409 says that the limit is there.
+    with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):
+        try:
+            client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=limit, limit=at_once))
         except PrefectHTTPStatusError as error:
             if error.response.status_code != 409:
                 raise

@@ -6,7 +6,7 @@ after the termination of the instance", EC2 API Reference, "Ensuring Idempotency
 the next number.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -17,7 +17,7 @@ from blocks.aws_cluster import OnFailure
 from blocks.errors import Conflict, GroundworkError, NoCapacity, RequestRefused, TimedOut
 from tasks.providers.aws.ending import end_nodes
 from tasks.providers.aws.launch_requests import HEAD, Batch, Order, batches
-from tasks.providers.aws.node_listing import ALIVE, Listed, listed, one_each, settled
+from tasks.providers.aws.node_listing import ALIVE, Listed, listed, one_each
 from tasks.providers.aws.refusal_codes import meaning_of
 from tasks.providers.aws.refusals import code_of
 from tasks.providers.aws.waiting import wait_for
@@ -45,11 +45,12 @@ Place = tuple[str, str]
 """A zone, and a subnet in it."""
 
 
-def launch(order: Order, indexes: Collection[int], *, may_move: bool) -> None:
+def launch(order: Order, nodes: Iterable[Listed], indexes: Collection[int], *, may_move: bool) -> None:
     """Make the nodes with these indexes where they are missing; returns when they run.
 
     Args:
         order: What all launches of the cluster have in common.
+        nodes: What ``settled`` told of the cluster a moment ago.
         indexes: Which nodes there shall be.
         may_move: Nodes that stand may be made anew in another zone: the cluster never ran.
 
@@ -58,7 +59,7 @@ def launch(order: Order, indexes: Collection[int], *, may_move: bool) -> None:
         QuotaExceeded: After one call for each launch; another zone has the same quota.
         GroundworkError: Nothing of this call is left, unless the spec wants it kept.
     """
-    standing, doubles = one_each(settled(order.standing))
+    standing, doubles = one_each(nodes)
     end_nodes(order.standing, [node.node_id for node in doubles])
     if all(index in standing and standing[index].state != "pending" for index in indexes):
         return

@@ -1,5 +1,6 @@
 """Clusters in an AWS account: launched, stopped, started and ended by EC2, found again by their tags alone."""
 
+import time
 from collections import Counter
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from tasks.providers.aws import cluster_things, ending, launching, node_types, o
 from tasks.providers.aws.grounding import Network, ground_of, image_for, network_of
 from tasks.providers.aws.launch_requests import HEAD, WORKERS, Order
 from tasks.providers.aws.naming import Owner
-from tasks.providers.aws.node_listing import UP, listed, one_each
+from tasks.providers.aws.node_listing import UP, Listed, listed, one_each, settled
 from tasks.providers.aws.node_types import NodeType
 from tasks.providers.aws.quotas import Quota, quota_of
 from tasks.providers.aws.refusals import translated
@@ -27,6 +28,7 @@ from tasks.providers.aws.waiting import wait_for
 from tasks.providers.base import KeyStore
 
 _LAID_WITHIN_S = 30.0
+_SEEN_FOR_S = 10.0
 
 
 class AwsProvider:
@@ -43,6 +45,7 @@ class AwsProvider:
         self._session, self._account, self._installation, self._keys = session, account, installation, keys
         self._known_types: dict[str, dict[str, NodeType]] = {}
         self._laid: dict[str, RegionGround] = {}
+        self._seen: dict[str, tuple[float, list[Listed]]] = {}
 
     def check(self, spec: ClusterSpec) -> None:
         """Refuse nodes that the region does not have, or the account's quotas do not hold. Makes nothing.
@@ -75,14 +78,16 @@ class AwsProvider:
     def prepare(self, cluster: Cluster) -> Ground:
         """Make the cluster's key, security group, key pair and placement group. The region's things must be there.
 
-        A second call returns the same, also when there is a newer image by then.
+        A second call returns the same, also when there is a newer image by then. Meanwhile it looks for nodes that an
+        earlier run made: a ``launch`` that follows at once does not look again.
 
         Raises:
             WrongState: The region is not laid.
         """
         standing = self._standing(cluster)
         spec = standing.spec
-        with ThreadPoolExecutor(max_workers=4) as side:
+        with ThreadPoolExecutor(max_workers=5) as side:
+            nodes = side.submit(settled, standing)
             types = side.submit(self._types, spec)
             pair = side.submit(self._key_pair, cluster, standing)
             region = self._region(standing)
@@ -102,6 +107,7 @@ class AwsProvider:
                 placement_group=gathered.result() if gathered else "",
                 folder=f"/clusters/{cluster.uuid}",
             )
+        self._seen[cluster.uuid] = time.monotonic(), nodes.result()
         before = cluster.ground
         if isinstance(before, AwsGround):
             return ground.model_copy(update={name: getattr(before, name) for name in _STAYS})
@@ -138,7 +144,11 @@ class AwsProvider:
         if not isinstance(ground, AwsGround):
             raise WrongState("it was never prepared in AWS", where=standing.where, advice="Create it again.")
         order = self._order(standing, ground, self._key(cluster))
-        launching.launch(order, indexes, may_move=cluster.first_ran_at is None)
+        launching.launch(order, self._nodes_now(cluster, standing), indexes, may_move=cluster.first_ran_at is None)
+
+    def _nodes_now(self, cluster: Cluster, standing: Standing) -> list[Listed]:
+        seen = self._seen.pop(cluster.uuid, None)
+        return seen[1] if seen and time.monotonic() - seen[0] < _SEEN_FOR_S else settled(standing)
 
     def nodes(self, cluster: Cluster) -> list[Node]:
         """Return the nodes that exist, sorted by index, by one describe. Speaks to no node and waits for nobody."""
@@ -152,7 +162,7 @@ class AwsProvider:
         Raises:
             WrongState: Its nodes are at the spot price: AWS does not stop those.
         """
-        standing = self._standing(cluster)
+        standing = self._changing(cluster)
         if standing.spec.spot:
             raise WrongState(
                 "nodes at the spot price cannot be stopped", where=standing.where, advice="Delete it; its results stay."
@@ -161,13 +171,13 @@ class AwsProvider:
 
     def start(self, cluster: Cluster) -> None:
         """Start all nodes that are stopped: the head. ``launch`` brings the workers back."""
-        ending.start(self._standing(cluster))
+        ending.start(self._changing(cluster))
 
     def terminate(self, cluster: Cluster, indexes: Collection[int]) -> None:
         """End these nodes for good; indexes that do not exist are passed over."""
         wanted = set(indexes)
         if wanted:
-            ending.terminate(self._standing(cluster), lambda node: node.index in wanted)
+            ending.terminate(self._changing(cluster), lambda node: node.index in wanted)
 
     def release(self, cluster: Cluster) -> None:
         """End all nodes, and remove security group, key pair and placement group. What all clusters share stays.
@@ -175,7 +185,7 @@ class AwsProvider:
         Raises:
             GroundworkError: What could not be removed, or could not be seen: nothing is taken for gone.
         """
-        standing = self._standing(cluster)
+        standing = self._changing(cluster)
         if standing.spec.security_group_id and ports.may_change(self._account, standing.spec):
             self._give_back(standing)
         ending.release(standing, _expected(cluster, standing.spec))
@@ -189,6 +199,11 @@ class AwsProvider:
     def _standing(self, cluster: Cluster) -> Standing:
         self._mine(cluster.spec)
         return standing_of(self._session, self._installation, cluster)
+
+    def _changing(self, cluster: Cluster) -> Standing:
+        """Return where a cluster stands whose nodes are about to change: what was seen of them counts no more."""
+        self._seen.pop(cluster.uuid, None)
+        return self._standing(cluster)
 
     def _mine(self, spec: ClusterSpec) -> AwsClusterSpec:
         """Return a spec of this account: what another account has is not here, and would look as if it were gone.

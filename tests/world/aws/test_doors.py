@@ -1,5 +1,7 @@
 """The first and last doors of every request: who calls, what the record keeps, what cannot be answered (OPS-24)."""
 
+import socket
+import struct
 import urllib.error
 import urllib.request
 from typing import Any
@@ -127,6 +129,19 @@ def test_what_nobody_answers_is_loud(aws: AwsWorld) -> None:
     ]
     aws.reset()
     assert aws.unanswered() == []
+
+
+@pytest.mark.parametrize("is_reset", [False, True])
+def test_a_client_that_goes_in_the_middle_of_its_request_asked_nothing(aws: AwsWorld, *, is_reset: bool) -> None:
+    """A killed process does so; were it taken for a question that nobody answers, the next test would fail of it."""
+    host, _, port = aws.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nAction=Describe")
+        if is_reset:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    before = len(aws.calls())
+    aws.client("ec2").describe_vpcs()
+    assert (aws.unanswered(), len(aws.calls())) == ([], before + 1)
 
 
 def test_a_dry_run_does_nothing(aws: AwsWorld) -> None:

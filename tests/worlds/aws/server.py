@@ -5,6 +5,7 @@ import socket
 import threading
 import traceback
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -60,7 +61,8 @@ class Server:
             response = self.world.handle(environ)
         except NoReply:
             # Werkzeug has no word for it: the socket itself is closed under its hands.
-            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):  # the client may have done it
+                environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             response = Response("", 500)
         except Exception:  # noqa: BLE001 # told to the client and to the test: a world with a fault of its own proves nothing
             response = self.world.cannot(traceback.format_exc())

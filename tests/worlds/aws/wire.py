@@ -6,6 +6,7 @@ Moto's router, parsers and serializers, which are botocore's turned round, do th
 import functools
 import io
 import json
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlencode
 from xml.sax.saxutils import escape
@@ -16,13 +17,13 @@ from botocore.serialize import create_serializer
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import Request, determine_request_protocol
 from moto.core.routing import get_service_router
-from moto.core.serialize import get_serializer_class
+from moto.core.serialize import EC2Serializer, get_serializer_class
 from moto.core.utils import get_service_model
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from tests.worlds.aws import models
-from tests.worlds.aws.call import Answer, Call, CannotAnswer, Refused
+from tests.worlds.aws.call import Answer, Call, CannotAnswer, NoReply, Refused
 from tests.worlds.aws.moto_is_off import moto_is_off
 
 SERVICES = {
@@ -50,9 +51,18 @@ REQUEST_ID = "00000000-0000-4000-8000-{:012d}"
 
 
 def read(environ: dict[str, Any]) -> tuple[Request, bytes]:
-    """Read a request whole. Its environment can be given to another application afterwards."""
+    """Read a request whole. Its environment can be given to another application afterwards.
+
+    Raises:
+        NoReply: The client went before it had sent all of it, and never asked for anything.
+    """
     length = int(environ.get("CONTENT_LENGTH") or 0)
-    body = environ["wsgi.input"].read(length) if length else b""
+    try:
+        body = environ["wsgi.input"].read(length) if length else b""
+    except ConnectionError as error:
+        raise NoReply from error
+    if len(body) < length:
+        raise NoReply
     environ["wsgi.input"] = io.BytesIO(body)
     request = Request({**environ, "wsgi.input": io.BytesIO(body)})
     request.get_data(cache=True)  # else reading a form's fields would leave nothing to check the signature of
@@ -156,11 +166,41 @@ def answer(call: Call, document: Answer, number: int) -> Response:
     """
     check(call, document, "the world's")
     operation = get_service_model(call.service).operation_model(call.operation)
-    serialized = get_serializer_class(call.service, protocol_of(call.service))(operation_model=operation).serialize(
-        document
-    )
+    protocol = protocol_of(call.service)
+    serializer = _Quick if protocol == "ec2" else get_serializer_class(call.service, protocol)
+    serialized = serializer(operation_model=operation).serialize(document)
     headers = {**serialized["headers"], "x-amzn-requestid": REQUEST_ID.format(number)}
     return Response(serialized["body"], serialized["status_code"], headers)
+
+
+class _Quick(EC2Serializer):
+    """Moto's serializer for documents whose members have AWS's own names.
+
+    Moto looks for each member under several names, and xmltodict at each letter of each element's name: with a hundred
+    nodes to tell of, all other answers of the world waited 0.17 s for that, 0.06 s now (measured).
+    """
+
+    def get_value(self, value: Any, key: str, shape: Any) -> Any:
+        return value.get(key) if isinstance(value, dict) else super().get_value(value, key, shape)
+
+    def _serialize_body(self, body: Any) -> str:
+        [(name, members)] = body.items()
+        space = members.pop("@xmlns", "")
+        attribute = f' xmlns="{space}"' if space else ""
+        return "".join(
+            ['<?xml version="1.0" encoding="utf-8"?>\n', f"<{name}{attribute}>", *_elements(members), f"</{name}>"]
+        )
+
+
+def _elements(members: dict[str, Any]) -> Iterator[str]:
+    for name, value in members.items():
+        for one in value if isinstance(value, list) else [value]:
+            yield f"<{name}>"
+            if isinstance(one, dict):
+                yield from _elements(one)
+            elif one is not None:
+                yield escape(str(one))
+            yield f"</{name}>"
 
 
 def check(call: Call, document: Answer, whose: str) -> None:

@@ -133,7 +133,7 @@ def _wait_files(site: Site, file_system_id: str, *, first_s: float) -> None:
         lambda state: state == "available",
         limit_s=_FILES_LIMIT_S,
         first_s=first_s,
-        every_s=0.5,
+        every_s=0.25,
     )
 
 
