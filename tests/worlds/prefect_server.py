@@ -164,7 +164,9 @@ def new_house_soon_open(**extra: str) -> Iterator[PrefectServer]:
     """The same, with the empty database that its server's first start would make: ten seconds of work (3.8.8)."""
     with new_house(**extra) as server:
         server.house.folder.mkdir(mode=0o700)
-        shutil.copy(_empty_database(), server.house.folder / "prefect.db")
+        database = server.house.folder / "prefect.db"
+        database.touch(mode=0o600)
+        shutil.copyfile(_empty_database(), database)
         yield server
 
 
