@@ -98,10 +98,12 @@ def _connected(aws: AwsWorld, share: Callable[[AwsWorld], object] = share_image)
 ROLE = Life("role", ("make_role",), ready=_keys_for_a_role)
 """A role is made in an account, with keys that are used once."""
 
-CLUSTER = Life("cluster", ("create", "resize", "delete"), ready=_connected_with_hosts, settings={"hosts": True})
-"""A cluster of real hosts in an empty account: made with all its region needs, resized, deleted."""
+CLUSTER = Life(
+    "cluster", ("create", "resize", "delete", "cleanup"), ready=_connected_with_hosts, settings={"hosts": True}
+)
+"""A cluster of real hosts in an empty account: made with all its region needs, resized, deleted; the region cleaned."""
 
 REGION = Life("region", ("prepare", "cleanup"), ready=_connected)
-"""A region's ground, laid and cleaned; it needs no hosts, and a life is a quarter as long as a cluster's."""
+"""A region's ground without a cluster; it needs no hosts."""
 
 LIVES = {life.name: life for life in (ROLE, REGION, CLUSTER)}
