@@ -20,6 +20,10 @@ _PATIENCE_S = 900
 def turn(limit: str, *, at_once: int = 1) -> Iterator[None]:
     """Hold one of a limit's slots. Others wait; the slot of a killed holder lapses after a minute.
 
+    Args:
+        limit: Its name. It is made where there is none.
+        at_once: How many slots it is made with. One that is there keeps its number, which an admin may have changed.
+
     Raises:
         TimedOut: Others held all slots for a quarter of an hour.
     """

@@ -17,7 +17,7 @@ from tasks.ssh import Login, Sessions
 from tests.bench.launching import PROGRAM, NoLog
 from tests.bench.report import Row
 from tests.worlds.git_server import GitServer
-from tests.worlds.prefect_server import living_in, new_house_soon_open
+from tests.worlds.prefect_server import living_in, new_house_with_database
 
 WHOLE, PROGRAM_ALONE, EMPTY = "run-job", "its program alone", "an empty flow"
 
@@ -30,7 +30,7 @@ def nothing() -> None:
 def measure(nodes: int, rounds: int) -> Row:
     """Run a job through a real Prefect server, from a real git server, on a warm cluster."""
     row = Row("a job through Prefect", nodes)
-    with new_house_soon_open() as house, tempfile.TemporaryDirectory() as folder, GitServer(Path(folder)) as git:
+    with new_house_with_database() as house, tempfile.TemporaryDirectory() as folder, GitServer(Path(folder)) as git:
         house.up()
         with living_in(house):
             git.repository("ada/bench").commit({"where.py": PROGRAM})

@@ -27,7 +27,7 @@ from tests.drill.lives import INSTALLATION_ID
 from tests.drill.snapshot import seen
 from tests.worlds.aws_fixtures import become_prefect_worker
 from tests.worlds.aws_world import CUSTOMER, AwsWorld, aws_world
-from tests.worlds.prefect_server import PrefectServer, living_in, new_house_soon_open
+from tests.worlds.prefect_server import PrefectServer, living_in, new_house_with_database
 
 HASTE = 40
 """How many times quicker than ours the world's time runs."""
@@ -202,7 +202,7 @@ def lane_in(server: PrefectServer, aws: AwsWorld, haste: float = HASTE) -> Itera
 @contextmanager
 def lane(haste: float = HASTE) -> Iterator[Lane]:
     """A lane with a world and a house of its own."""
-    with aws_world() as aws, new_house_soon_open(**aws.environment()) as server:
+    with aws_world() as aws, new_house_with_database(**aws.environment()) as server:
         # Neither Prefect worker nor deployments: flows are called here, and both take their time.
         subprocess.run(
             [sys.executable, "-c", "from deployments import up; up._ensure_server(up.house())"],

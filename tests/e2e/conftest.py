@@ -8,7 +8,7 @@ from tests.worlds.aws_accounts import forget_all
 from tests.worlds.aws_fixtures import aws, prefect_worker  # noqa: F401
 from tests.worlds.aws_world import AwsWorld, aws_world
 from tests.worlds.outward import Outward
-from tests.worlds.prefect_server import PrefectServer, living_in, new_house_soon_open
+from tests.worlds.prefect_server import PrefectServer, living_in, new_house_with_database
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +27,7 @@ def _one_aws_world() -> Iterator[AwsWorld]:
 @pytest.fixture(scope="session")
 def house(outward: Outward, _one_aws_world: AwsWorld) -> Iterator[PrefectServer]:
     """An open house, which this process lives in too."""
-    with new_house_soon_open(**outward.environment, **_one_aws_world.environment()) as server:
+    with new_house_with_database(**outward.environment, **_one_aws_world.environment()) as server:
         server.up()
         with living_in(server):
             yield server

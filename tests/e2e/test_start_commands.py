@@ -17,7 +17,7 @@ from deployments.detached import Detached, Note, start_time
 from deployments.settings import POOL, ROOT
 from tests.worlds import flow_runs
 from tests.worlds.flow_runs import wait_until
-from tests.worlds.prefect_server import PrefectServer, free_port, living_in, new_house, new_house_soon_open
+from tests.worlds.prefect_server import PrefectServer, free_port, living_in, new_house, new_house_with_database
 
 LASTING = """
 import time
@@ -95,7 +95,7 @@ def test_a_recycled_process_id_is_not_ours() -> None:
 @pytest.fixture(scope="module")
 def own_house() -> Iterator[PrefectServer]:
     """A house to break."""
-    with new_house_soon_open() as server:
+    with new_house_with_database() as server:
         server.up()
         yield server
 
