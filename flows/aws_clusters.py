@@ -183,11 +183,14 @@ def create_aws_cluster(
         cluster = claim_name(spec)
         if cluster.state is State.RUNNING:
             note(f"cluster {name} is there already and runs")
+            ground = lay_ground(account, cluster, plan.ground)
         else:
-            _build(cluster, account, plan.ground)
+            ground = _build(cluster, account, plan.ground)
+        # Also where it runs already: whoever made it may have been killed before this.
+        finish_ground(account, cluster, ground)
 
 
-def _build(cluster: Cluster, account: AwsAccount, seen: RegionGround | None) -> None:
+def _build(cluster: Cluster, account: AwsAccount, seen: RegionGround | None) -> RegionGround:
     with entered(cluster), undoing(cluster):
         ground = lay_ground(account, cluster, seen)
         cluster = prepare_ground(cluster)
@@ -198,7 +201,7 @@ def _build(cluster: Cluster, account: AwsAccount, seen: RegionGround | None) -> 
             cluster = mark(cluster, State.VERIFYING)
             verify_nodes(cluster)
         mark(cluster, State.RUNNING)
-    finish_ground(account, cluster, ground)
+    return ground
 
 
 @sentence(name="show-aws-choices", run_name="show-choices-of-{account.name}")
