@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from pydantic import SecretStr
@@ -16,6 +17,7 @@ from tests.world.aws.launches import launch
 from tests.worlds.aws_accounts import keys_of_a_user
 from tests.worlds.aws_clusters import share_image
 from tests.worlds.aws_world import CUSTOMER, INSTALLATION, AwsWorld
+from tests.worlds.flow_runs import wait_until
 
 INSTALLATION_ID = "d" * 12
 """The installation that every lane is: its name is in what it makes, and lanes are compared."""
@@ -59,9 +61,9 @@ def _share_image_of_a_host(aws: AwsWorld) -> None:
     """Make an image of ours of a real host, as build-image does in minutes: it has Python and mpiexec at our places."""
     ec2 = aws.client("ec2", INSTALLATION)
     [node] = launch(ec2, UserData=_PREPARED)
-    ec2.get_waiter("instance_running").wait(
-        InstanceIds=[node["InstanceId"]], WaiterConfig={"Delay": 1, "MaxAttempts": 120}
-    )
+    told = partial(ec2.get_console_output, InstanceId=node["InstanceId"])
+    # It runs for some time before all is there, and longer where other lanes have much to do.
+    wait_until(lambda: "user data ended with code 0" in told().get("Output", ""), what="a prepared host")
     words = {"Name": name_of(_VERSION, "x86_64"), "Description": description_of(_VERSION, "ec2-user")}
     image = ec2.create_image(InstanceId=node["InstanceId"], **words)["ImageId"]
     aws.advance(3600)
