@@ -25,7 +25,7 @@ rotate-key:  ## Encrypt the house's secrets with a new key; an open house is clo
 	@$(READY) && exec $(PYTHON_HERE) -m deployments.rotate_key
 
 test:  ## Run all tests; says at the end what could not run here
-	@$(READY) && exec $(PYTHON_HERE) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(READY) && exec $(PYTHON_HERE) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 drill:  ## Run the long forms of tests that `make test` runs short
 	@$(READY) && exec $(PYTHON_HERE) -m pytest -m drill
