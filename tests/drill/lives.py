@@ -62,8 +62,9 @@ def _share_image_of_a_host(aws: AwsWorld) -> None:
     ec2 = aws.client("ec2", INSTALLATION)
     [node] = launch(ec2, UserData=_PREPARED)
     told = partial(ec2.get_console_output, InstanceId=node["InstanceId"])
-    # It runs for some time before all is there, and longer where other lanes have much to do.
+    # Its host may be ready before or after the world calls it running: after, where other lanes have much to do.
     wait_until(lambda: "user data ended with code 0" in told().get("Output", ""), what="a prepared host")
+    aws.advance(60)
     words = {"Name": name_of(_VERSION, "x86_64"), "Description": description_of(_VERSION, "ec2-user")}
     image = ec2.create_image(InstanceId=node["InstanceId"], **words)["ImageId"]
     aws.advance(3600)
