@@ -31,7 +31,8 @@
     +-- JobError            the job's own end
     |   +-- ProgramFailed
     |   +-- JobCancelled
-    |   +-- NodeLost
+    |   +-- JobLost         not the program: what ran it
+    |       +-- NodeLost
     +-- TimedOut
 
 A message is one line: where, what happened, what to try.
@@ -191,7 +192,11 @@ class JobCancelled(JobError):
     """Somebody cancelled the job."""
 
 
-class NodeLost(JobError):
+class JobLost(JobError):
+    """What ran the program failed, not the program."""
+
+
+class NodeLost(JobLost):
     """A node was lost while the job ran."""
 
 

@@ -5,7 +5,22 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from blocks.names import Command, Duration, Environment, Folder, Name, Reference, SourceUrl
+from blocks.names import (
+    Command,
+    Duration,
+    Environment,
+    Folder,
+    MebiBytes,
+    Name,
+    NodeNumbers,
+    Pause,
+    RankCount,
+    Reference,
+    Retries,
+    Secrets,
+    SlotCount,
+    SourceUrl,
+)
 
 
 class JobState(StrEnum):
@@ -16,6 +31,7 @@ class JobState(StrEnum):
     CHECKOUT = "checkout"
     RUNNING = "running"
     COLLECTING = "collecting"
+    TO_BE_RETRIED = "to be tried again"
     FINISHED = "finished"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -26,13 +42,27 @@ class JobState(StrEnum):
         """NEW, INPROGRESS, FINISHED, FAILED, CANCELLED or TIMEOUT."""
         if self in (JobState.NEW, JobState.WAITING):
             return "NEW"
-        if self in (JobState.CHECKOUT, JobState.RUNNING, JobState.COLLECTING):
+        if self in (JobState.CHECKOUT, JobState.RUNNING, JobState.COLLECTING, JobState.TO_BE_RETRIED):
             return "INPROGRESS"
         return "TIMEOUT" if self is JobState.TIMED_OUT else self.value.upper()
 
 
+class Cause(StrEnum):
+    """Why an attempt did not end well: which of these are tried again is the user's choice."""
+
+    PROGRAM = "program"
+    TIMEOUT = "timeout"
+    INFRASTRUCTURE = "infrastructure"
+
+
 class JobSpec(BaseModel):
-    """What was asked for. ``ranks`` 0 means one for every slot of the cluster."""
+    """What was asked for.
+
+    ``ranks`` 0 means one for every slot that is taken; ``ranks_per_node`` 0 as many as a node has slots; ``only_on``
+    empty all nodes. ``secrets`` gives variables the names of Prefect's Secret blocks, never their values.
+    ``timeout`` is each attempt's; ``retries`` attempts may follow the first one, after ``retry_delay``, where its
+    cause is among ``retry_on``. ``output_limit_mib`` 0 means that all output is kept.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,34 +72,62 @@ class JobSpec(BaseModel):
     reference: Reference = ""
     folder: Folder = ""
     environment: Environment = Field(default_factory=dict)
+    secrets: Secrets = Field(default_factory=dict)
     timeout: Duration = "60m"
-    ranks: int = Field(default=0, ge=0, le=51200)
+    retries: Retries = 0
+    retry_delay: Pause = "1m"
+    retry_on: list[Cause] = [Cause.PROGRAM, Cause.INFRASTRUCTURE]
+    ranks: RankCount = 0
+    ranks_per_node: SlotCount = 0
+    only_on: NodeNumbers = Field(default_factory=list)
     raw: bool = False
     submodules: bool = False
+    output_per_rank: bool = False
+    output_limit_mib: MebiBytes = 0
 
 
 class Ending(BaseModel):
-    """How a job's program ended.
+    """How an attempt at a job's program ended.
 
-    ``exit_code`` is mpiexec's; ``node``, ``rank`` and ``rank_code`` name the first rank that failed, where that
-    is known (``rank`` -1: not known); ``node_lost`` tells that a node went, not the program. ``last_lines`` are the
-    last lines of its standard error.
+    ``cause`` is empty where it ended well or was cancelled. ``exit_code`` is mpiexec's; ``node``, ``rank`` and
+    ``rank_code`` name the first rank that failed, where that is known (``rank`` -1: not known); ``node_lost`` tells
+    that a node went. ``last_lines`` are the last ones of the first failing rank's standard error; of all ranks', where
+    they are not known. ``cut_bytes`` were written beyond the limit of output, and not kept.
     """
 
     model_config = ConfigDict(frozen=True)
 
     state: JobState
     reason: str
+    cause: Cause | None = None
     exit_code: int | None = None
     node: str = ""
     rank: int = -1
     rank_code: int | None = None
     node_lost: bool = False
     last_lines: str = ""
+    cut_bytes: int = 0
+
+
+class Attempt(BaseModel):
+    """One try at a job's program; written before it is launched, and again at its end.
+
+    ``threads`` is how many each rank may have (``OMP_NUM_THREADS``).
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    ranks: int = 0
+    nodes: int = 0
+    threads: int = 1
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    ending: Ending | None = None
 
 
 class JobRecord(BaseModel):
-    """All that is remembered of a job, kept as ``job.json`` beside its output."""
+    """All that is remembered of a job, kept as ``job.json`` beside its attempts' output and results."""
 
     id: str
     spec: JobSpec
@@ -80,13 +138,25 @@ class JobRecord(BaseModel):
     cluster_uuid: str = ""
     own_cluster: bool = False
     flow_run: str = ""
-    ranks: int = 0
-    nodes: int = 0
+    attempts: list[Attempt] = Field(default_factory=list)
     commit: str = ""
     folder: str = ""
     tree_hash: str = ""
     node_hashes: dict[str, str] = Field(default_factory=dict)
     ending: Ending | None = None
     created_at: datetime
-    started_at: datetime | None = None
     ended_at: datetime | None = None
+
+    @property
+    def attempt(self) -> Attempt:
+        """The latest attempt.
+
+        Raises:
+            IndexError: There was none.
+        """
+        return self.attempts[-1]
+
+    @property
+    def attempt_id(self) -> str:
+        """What the latest attempt is called on its cluster: a folder inside the job's."""
+        return f"{self.id}/attempt-{self.attempt.number}"

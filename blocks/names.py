@@ -20,6 +20,21 @@ SlotCount = Annotated[int, Field(ge=0, le=256)]
 Duration = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}(s|m|h)$")]
 """A length of time with its unit, as 90s, 60m or 2h. A bare number is refused: nobody knows its unit."""
 
+Pause = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,5})(s|m|h)$")]
+"""A length of time with its unit, which may be none: 0s."""
+
+Retries = Annotated[int, Field(ge=0, le=20)]
+"""How many times something is tried again, after the first time."""
+
+RankCount = Annotated[int, Field(ge=0, le=51200)]
+"""Ranks of a job; 0 means as many as there is room for."""
+
+NodeNumbers = Annotated[list[Annotated[int, Field(ge=1, le=MOST_NODES)]], Field(max_length=MOST_NODES)]
+"""Some nodes of a cluster by their numbers, 1 for the head; empty: all."""
+
+MebiBytes = Annotated[int, Field(ge=0, le=1_048_576)]
+"""A size in MiB (1,048,576 bytes)."""
+
 Command = Annotated[str, Field(min_length=1, max_length=8192, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
 
 Reference = Annotated[
@@ -48,6 +63,12 @@ Environment = Annotated[
     # Else the form's schema lets names of any other shape pass: it says nothing of them.
     dict[VariableName, VariableValue], Field(json_schema_extra={"additionalProperties": False})
 ]
+
+BlockName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=255)]
+"""The name of a block's document, as Prefect takes it."""
+
+Secrets = Annotated[dict[VariableName, BlockName], Field(json_schema_extra={"additionalProperties": False})]
+"""Environment variables, each with the name of the Prefect Secret block that holds its value."""
 
 AwsAccountId = Annotated[
     # A command line's `-p account_id=...` reads bare digits as a number and refuses them; with dashes they are a text.

@@ -113,7 +113,7 @@ def _run_job(client: "SyncPrefectClient") -> str:
     job = JobRecord.model_validate_json((job_folder(f"{JOB}-{str(run)[:8]}") / "job.json").read_bytes())
     if job.state is not JobState.FINISHED:
         raise JobError(f"the run completed, but the job is {job.state}: {job.reason}", where=f"job {job.id}")
-    return f"OK: job {job.spec.name} ran {job.ranks} ranks on {job.nodes} nodes"
+    return f"OK: job {job.spec.name} ran {job.attempt.ranks} ranks on {job.attempt.nodes} nodes"
 
 
 def _require_checkout(folder: Path) -> None:

@@ -7,24 +7,32 @@ from typing import Annotated
 from pydantic import Field
 
 from blocks.cluster import Cluster
+from blocks.errors import RemoteError
 from blocks.git_credentials import GitCredentials
-from blocks.job import JobRecord, JobSpec
-from blocks.names import MOST_NODES, Command, Duration, Environment, Folder, Name, Reference, SourceUrl
+from blocks.job import Cause, JobRecord, JobSpec
+from blocks.names import (
+    MOST_NODES,
+    Command,
+    Duration,
+    Environment,
+    Folder,
+    MebiBytes,
+    Name,
+    NodeNumbers,
+    Pause,
+    RankCount,
+    Reference,
+    Retries,
+    Secrets,
+    SlotCount,
+    SourceUrl,
+)
 from flows.cluster_life import delete_cluster
 from flows.local_clusters import create_local_cluster
+from tasks.attempts import begin_attempt, collect, end_attempt, follow, launch, lost_by, wants_attempt
 from tasks.entry import entered
 from tasks.job_ending import no_rank_left, remembered
-from tasks.jobs import (
-    check_job,
-    check_out,
-    claim_job,
-    collect,
-    follow,
-    is_launched,
-    launch,
-    settle,
-    warm_sessions,
-)
+from tasks.jobs import check_job, check_out, claim_job, is_checked_out, settle, warm_sessions
 from tasks.records import find, read
 from tasks.steps import sentence
 
@@ -41,10 +49,18 @@ def run_job(
     folder: Folder = "",
     credentials: GitCredentials | None = None,
     environment: Environment = {},  # noqa: B006
+    secrets: Secrets = {},  # noqa: B006
     timeout: Duration = "60m",
-    ranks: Annotated[int, Field(ge=0, le=51200)] = 0,
+    retries: Retries = 0,
+    retry_delay: Pause = "1m",
+    retry_on: list[Cause] = [Cause.PROGRAM, Cause.INFRASTRUCTURE],  # noqa: B006
+    ranks: RankCount = 0,
+    ranks_per_node: SlotCount = 0,
+    only_on: NodeNumbers = [],  # noqa: B006
     raw: bool = False,
     submodules: bool = False,
+    output_per_rank: bool = False,
+    output_limit_mib: MebiBytes = 0,
 ) -> None:
     """Check a program out of git and run it with mpiexec over a cluster's slots.
 
@@ -61,10 +77,18 @@ def run_job(
         folder: The folder of the repository to run in.
         credentials: Who to be to the git server. Empty: nobody.
         environment: Environment variables for every rank. Not for secrets: they are stored with the run.
-        timeout: When to end the program, as 90s, 60m or 2h.
-        ranks: How many ranks; 0 means one for every slot of the cluster.
+        secrets: Environment variables for every rank, each with the name of the Secret block that holds its value.
+        timeout: When to end an attempt at the program, as 90s, 60m or 2h.
+        retries: How many times the program is tried again when it went wrong.
+        retry_delay: How long to wait before that, as 0s, 90s or 10m.
+        retry_on: What went wrong: the program, its time limit, or the infrastructure (a lost node).
+        ranks: How many ranks; 0 means one for every slot that may be taken.
+        ranks_per_node: How many ranks a node gets at most; 0 means one for every slot. Fewer get more threads each.
+        only_on: The numbers of the nodes to take, 1 for the head. Empty: all.
         raw: Give the command to mpiexec as it is, without python in front.
         submodules: Check out the repository's submodules too.
+        output_per_rank: Keep each rank's output in files of its own too.
+        output_limit_mib: How many MiB of each stream are kept; the rest is cut, and a line says so. 0: all is kept.
     """
     spec = JobSpec(
         name=name,
@@ -73,23 +97,42 @@ def run_job(
         reference=reference,
         folder=folder,
         environment=environment,
+        secrets=secrets,
         timeout=timeout,
+        retries=retries,
+        retry_delay=retry_delay,
+        retry_on=retry_on,
         ranks=ranks,
+        ranks_per_node=ranks_per_node,
+        only_on=only_on,
         raw=raw,
         submodules=submodules,
+        output_per_rank=output_per_rank,
+        output_limit_mib=output_limit_mib,
     )
     check_job(spec, cluster, nodes)
     job = claim_job(spec, cluster)
     with remembered(job), _place_for(job, cluster, nodes) as place, entered(place):
+        if not is_checked_out(job, place):
+            warm = warm_sessions.submit(place)
+            job = check_out(job, place, credentials)
+            warm.result()
+        while wants_attempt(job):
+            job = _attempt(job, place)
+        settle(job)
+
+
+def _attempt(job: JobRecord, place: Cluster) -> JobRecord:
+    """Run the program once; follow it, instead, where an earlier try of this run launched it."""
+    job = begin_attempt(job)
+    try:
         with no_rank_left(job, place):
-            if not is_launched(job, place):
-                warm = warm_sessions.submit(place)
-                job = check_out(job, place, credentials)
-                warm.result()
-                job = launch(job, place)
+            job = launch(job, place)
             ending = follow(job, place)
-        job = collect(job, place, ending)
-        settle(job, ending)
+        collect(job, place, ending)
+    except RemoteError as error:
+        ending = lost_by(error)
+    return end_attempt(job, ending)
 
 
 @contextmanager

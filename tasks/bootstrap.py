@@ -27,7 +27,7 @@ ON_NODE = Path(__file__).parent / "on_node"
 SCRIPTS = (
     *("look.py", "tree_hash.py"),
     *("job_agent.py", "job_supervisor.py", "job_folder.py"),
-    *("rank_guard.sh", "rank_dress.py", "rank_start.py", "rank_failed.py"),
+    *("job_output.py", "rank_guard.sh", "rank_dress.py", "rank_start.py", "rank_output.py", "rank_failed.py"),
 )
 
 
@@ -61,6 +61,10 @@ class Furniture:
     def jobs(self) -> str:
         """The folder of all jobs."""
         return f"{self.shared}/jobs"
+
+    def job(self, job_id: str, *parts: str) -> str:
+        """The folder of a job or of an attempt at it, or what is in it."""
+        return "/".join(filter(None, [self.jobs, job_id, *parts]))
 
     def script(self, name: str) -> str:
         """The path of a script of ``tasks/on_node``."""
@@ -139,12 +143,19 @@ def warm_up(head: Session, cluster: Cluster, *, limit_s: float = 60) -> None:
     head.run([place.warm], stdin=addresses.encode(), timeout_s=limit_s, check=False)
 
 
-def mpiexec(cluster: Cluster, ranks: int) -> list[str]:
-    """Return the start of every command line that runs something over a cluster's slots."""
+def mpiexec(cluster: Cluster, ranks: int, hosts: str = "") -> list[str]:
+    """Return the start of every command line that runs something over a cluster's slots.
+
+    Args:
+        cluster: The cluster.
+        ranks: How many.
+        hosts: ``address:slots`` of the nodes to take, with commas between; empty: as the hostfile says.
+    """
     ground = cluster.require_ground()
     launcher = ["-launcher", "ssh", "-launcher-exec", Furniture(ground.shared).sshx]
+    places = ["-hosts", hosts] if hosts else ["-f", cluster.hostfile]
     # Without -localhost the nodes are told the head's host name, which not every place can resolve.
-    return [ground.mpiexec, *launcher, "-localhost", cluster.head.address, "-f", cluster.hostfile, "-n", str(ranks)]
+    return [ground.mpiexec, *launcher, "-localhost", cluster.head.address, *places, "-n", str(ranks)]
 
 
 def require_launcher(session: Session) -> None:

@@ -22,8 +22,8 @@ def no_rank_left(job: JobRecord, cluster: Cluster) -> Iterator[None]:
     except BaseException:
         leave(cluster)
         with suppress(GroundworkError):
-            runner_to(cluster).cancel(job.id)
-            note(f"job {job.id} was ended; no rank of it is left")
+            runner_to(cluster).cancel(job.attempt_id)
+            note(f"{job.attempt_id} was ended; no rank of it is left")
         raise
 
 

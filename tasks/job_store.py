@@ -1,4 +1,8 @@
-"""What is kept of jobs, outside Prefect and outside their clusters: record, output and results, one folder a job."""
+"""What is kept of jobs, outside Prefect and outside their clusters, one folder a job.
+
+In it are ``job.json``, the record, and ``attempt-1``, ``attempt-2``...: ``stdout.log``, ``stderr.log``, ``output`` with
+what the program left, and ``ranks`` where each rank's output was asked for.
+"""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,19 +27,36 @@ def change(job: JobRecord, state: JobState, **news: Any) -> JobRecord:
     return _write(job.model_copy(update={"state": state, "seed_state": state.seed_state} | news))
 
 
+def change_attempt(job: JobRecord, **news: Any) -> JobRecord:
+    """Write what became known of a job's latest attempt."""
+    return change(job, job.state, attempts=[*job.attempts[:-1], job.attempt.model_copy(update=news)])
+
+
 def end(job: JobRecord, ending: Ending) -> JobRecord:
-    """Write how a job ended."""
-    return change(job, ending.state, reason=ending.reason, ending=ending, ended_at=datetime.now(UTC))
+    """Write how a job ended, and its latest attempt where that has not ended by itself."""
+    now = datetime.now(UTC)
+    if job.attempts and job.attempt.ending is None:
+        job = change_attempt(job, ended_at=now, ending=ending)
+    return change(job, ending.state, reason=ending.reason, ending=ending, ended_at=now)
 
 
 def output_file(job: JobRecord, stream: str) -> Path:
-    """Return the file that keeps the whole of ``stdout`` or ``stderr``."""
-    return job_folder(job.id) / f"{stream}.log"
+    """Return the file that keeps the whole of the latest attempt's ``stdout`` or ``stderr``. Makes its folder."""
+    return _attempt_folder(job) / f"{stream}.log"
 
 
 def results_folder(job: JobRecord) -> Path:
-    """Return the folder that keeps what the program left in its output folder."""
-    return job_folder(job.id) / "output"
+    """Return the folder that keeps what the program left in its output folder in the latest attempt."""
+    return _attempt_folder(job) / "output"
+
+
+def ranks_folder(job: JobRecord) -> Path:
+    """Return the folder that keeps each rank's output in the latest attempt, as ``3.stdout.log``."""
+    return _attempt_folder(job) / "ranks"
+
+
+def _attempt_folder(job: JobRecord) -> Path:
+    return job_folder(job.attempt_id)
 
 
 def _write(job: JobRecord) -> JobRecord:

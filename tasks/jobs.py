@@ -1,4 +1,4 @@
-"""The steps of a job: checked, claimed, checked out, launched, followed, brought home, settled."""
+"""The steps of a job: checked, claimed, checked out, settled. In between are its attempts: ``tasks/attempts.py``."""
 
 import shutil
 import tempfile
@@ -8,15 +8,13 @@ from pathlib import Path
 from prefect.context import FlowRunContext
 
 from blocks.cluster import Cluster, State
-from blocks.errors import BadInput, CommandFailed, NodeUnreachable, WrongState
+from blocks.errors import BadInput, CommandFailed, WrongState
 from blocks.git_credentials import GitCredentials
-from blocks.job import Ending, JobRecord, JobSpec, JobState
-from blocks.names import seconds
-from tasks import bootstrap, checkout, job_store, mpi, results, source_url, telling
-from tasks.entry import leave, runner_to, sessions_to
-from tasks.providers.accounts import provider_for
-from tasks.run_log import RunLog
-from tasks.runner import Launch, raise_for
+from blocks.job import JobRecord, JobSpec, JobState
+from tasks import bootstrap, checkout, job_secrets, job_store, mpi, source_url, telling
+from tasks.entry import runner_to, sessions_to
+from tasks.layout import layout_of
+from tasks.runner import raise_for
 from tasks.steps import step
 
 OURS = ("GROUNDWORK_", "PMI_", "HYDRA_", "HYDI_")
@@ -31,11 +29,7 @@ def check_job(spec: JobSpec, cluster: Cluster | None, nodes: int) -> None:
     """
     source_url.read(spec.source)
     mpi.program(spec.command, raw=spec.raw)
-    for name in spec.environment:
-        if name.startswith(OURS):
-            raise BadInput(
-                f"{name} is set by Groundwork or MPI itself", where="environment", advice="Use another name."
-            )
+    _check_variables(spec)
     if (cluster is None) == (nodes == 0):
         raise BadInput(
             "give either a cluster that runs, or in `nodes` the size of a new one for this job alone", where="cluster"
@@ -44,13 +38,23 @@ def check_job(spec: JobSpec, cluster: Cluster | None, nodes: int) -> None:
         _check_cluster(spec, cluster)
 
 
+def _check_variables(spec: JobSpec) -> None:
+    for field, names in (("environment", spec.environment), ("secrets", spec.secrets)):
+        for name in names:
+            if name.startswith(OURS):
+                raise BadInput(f"{name} is set by Groundwork or MPI itself", where=field, advice="Use another name.")
+    for name in spec.environment:
+        if name in spec.secrets:
+            raise BadInput(f"{name} is among the secrets too", where="environment", advice="Give it once.")
+    job_secrets.load(spec)
+
+
 def _check_cluster(spec: JobSpec, cluster: Cluster) -> None:
     if cluster.state is not State.RUNNING:
         raise WrongState(
             f"{cluster.name} is {cluster.state}, not running", where="cluster", advice="Use start-cluster."
         )
-    if spec.ranks > cluster.slots:
-        raise BadInput(f"{spec.ranks} is more than the {cluster.slots} slots of {cluster.name}", where="ranks")
+    layout_of(spec, cluster.nodes)
 
 
 @step("claim the job {spec.name}")
@@ -82,12 +86,9 @@ def _flow_run_id() -> str:
     return str(context.flow_run.id)
 
 
-def is_launched(job: JobRecord, cluster: Cluster) -> bool:
-    """Tell whether an earlier try of this run launched the job: then it is followed, not started again."""
-    launched = runner_to(cluster).status(job.id).is_launched
-    if launched:
-        telling.note(f"job {job.id} was launched before; following it")
-    return launched
+def is_checked_out(job: JobRecord, cluster: Cluster) -> bool:
+    """Tell whether an earlier try of this run put the program onto the cluster: the same one is run then."""
+    return bool(job.node_hashes) and job.cluster_uuid == cluster.uuid
 
 
 @step("warm the sessions of {cluster.name}", limit_s=None)  # its parts have limits; a thread cannot be interrupted
@@ -122,7 +123,7 @@ def check_out(job: JobRecord, cluster: Cluster, credentials: GitCredentials | No
         if fetched.hint:
             telling.note(fetched.hint)
         sessions = sessions_to(cluster)
-        checkout.ship(tree / "source", sessions.to(cluster.head), _folder(job, cluster, "source"))
+        checkout.ship(tree / "source", sessions.to(cluster.head), _source(job, cluster))
     finally:
         shutil.rmtree(tree, ignore_errors=True)
     telling.note(f"{fetched.repository} at {fetched.commit}")
@@ -138,80 +139,27 @@ def check_out(job: JobRecord, cluster: Cluster, credentials: GitCredentials | No
 
 def _same_hashes(job: JobRecord, cluster: Cluster, wanted: str) -> dict[str, str]:
     everyone = sessions_to(cluster).to_all(cluster.nodes)
-    hashes = checkout.hash_on(everyone, cluster.require_ground().python, _folder(job, cluster, "source"))
+    hashes = checkout.hash_on(everyone, cluster.require_ground().python, _source(job, cluster))
     others = [node for node, seen in hashes.items() if seen != wanted]
     if others:
         raise CommandFailed("sees another source than was checked out", where=", ".join(others))
     return hashes
 
 
-def _folder(job: JobRecord, cluster: Cluster, *parts: str) -> str:
-    return "/".join([bootstrap.Furniture(cluster.require_ground().shared).jobs, job.id, *parts])
-
-
-@step("launch {job.id} on {cluster.name}")
-def launch(job: JobRecord, cluster: Cluster) -> JobRecord:
-    """Start mpiexec on the head, detached: it goes on whatever happens to us. A second call starts nothing."""
-    ranks = job.spec.ranks or cluster.slots
-    if ranks > cluster.slots:
-        raise BadInput(f"{ranks} is more than the {cluster.slots} slots of {cluster.name}", where="ranks")
-    job = job_store.change(job, JobState.RUNNING, ranks=ranks, nodes=len(cluster.nodes))
-    output = _folder(job, cluster, "output")
-    sessions_to(cluster).to(cluster.head).run(["mkdir", "-p", output])
-    runner_to(cluster).submit(
-        Launch(
-            job_id=job.id,
-            argv=mpi.program(job.spec.command, raw=job.spec.raw),
-            workdir="/".join(filter(None, [_folder(job, cluster, "source"), job.folder])),
-            ranks=ranks,
-            environment=job.spec.environment | {"GROUNDWORK_OUTPUT": output},
-            timeout_s=seconds(job.spec.timeout),
-        )
-    )
-    telling.note(f"{ranks} ranks on {len(cluster.nodes)} nodes")
-    return job
-
-
-@step("follow {job.id}", limit_s=None)
-def follow(job: JobRecord, cluster: Cluster) -> Ending:
-    """Keep and show the program's output until it ends. After a lost connection it goes on where it was."""
-    log = RunLog({stream: job_store.output_file(job, stream) for stream in ("stdout", "stderr")})
-    try:
-        return runner_to(cluster).follow(job.id, log)
-    except NodeUnreachable:
-        leave(cluster)
-        if _head_is_down(cluster):
-            reason = f"{cluster.head.name} was lost while the job ran"
-            return Ending(state=JobState.FAILED, reason=reason, node=cluster.head.name, node_lost=True)
-        raise
-    finally:
-        log.close()
-
-
-def _head_is_down(cluster: Cluster) -> bool:
-    up = {node.index for node in provider_for(cluster.spec.account).nodes(cluster) if node.is_up}
-    return cluster.head.index not in up
-
-
-@step("bring home the results of {job.id}")
-def collect(job: JobRecord, cluster: Cluster, ending: Ending) -> JobRecord:
-    """Keep what the program left in its output folder, also when it failed."""
-    job = job_store.change(job, JobState.COLLECTING, reason=ending.reason)
-    if ending.node_lost and ending.node == cluster.head.name:
-        telling.note("the head is gone: what the program left on the shared folder stays there")
-        return job
-    head = sessions_to(cluster).to(cluster.head)
-    results.bring_home(head, _folder(job, cluster, "output"), job_store.results_folder(job))
-    return job
+def _source(job: JobRecord, cluster: Cluster) -> str:
+    return bootstrap.Furniture(cluster.require_ground().shared).job(job.id, "source")
 
 
 @step("say how {job.id} ended")
-def settle(job: JobRecord, ending: Ending) -> None:
-    """Write the end into the record, show it, and fail the run unless the program ended well.
+def settle(job: JobRecord) -> None:
+    """Write how the last attempt ended as the job's end, show it, and fail the run unless it ended well.
 
     Raises:
-        ProgramFailed, NodeLost, TimedOut, JobCancelled: As the job ended.
+        ProgramFailed, JobLost, TimedOut, JobCancelled: As it ended.
     """
+    ending = job.attempt.ending
+    if ending is None:
+        raise WrongState("its last attempt has not ended", where=f"job {job.id}")
     job = job_store.end(job, ending)
     telling.show_job(job)
     telling.show_pictures(job)

@@ -4,6 +4,7 @@ All of a job's state is in its folder on the cluster (``tasks/on_node/job_folder
 to a running job instead of starting it again.
 """
 
+import base64
 import json
 import shlex
 import time
@@ -11,12 +12,22 @@ from collections.abc import Callable
 from typing import Annotated, Any, Protocol, Self
 
 import paramiko
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from blocks.cluster import Cluster
-from blocks.errors import CommandFailed, JobCancelled, NodeLost, NodeUnreachable, NotFound, ProgramFailed, TimedOut
-from blocks.job import Ending, JobState
+from blocks.errors import (
+    CommandFailed,
+    JobCancelled,
+    JobLost,
+    NodeLost,
+    NodeUnreachable,
+    NotFound,
+    ProgramFailed,
+    TimedOut,
+)
+from blocks.job import Cause, Ending, JobState
 from tasks.bootstrap import Furniture, mpiexec
+from tasks.layout import Layout, laid_out
 from tasks.mpi import PYTHON
 from tasks.ssh import Session
 
@@ -24,20 +35,27 @@ STREAMS = ("stdout", "stderr")
 OURS = "GROUNDWORK_"
 _ANSWER_LIMIT_S = 60
 _BATCH_EVERY_S = 1.0
-_BATCH_BYTES = 65_536
 _CHUNK_BYTES = 1_048_576
 
 
 class Launch(BaseModel):
-    """What to start: ``argv`` as ``tasks.mpi.program`` made it, in ``workdir`` (a path on the nodes)."""
+    """What to start: ``argv`` as ``tasks.mpi.program`` made it, in ``workdir`` (a path on the nodes).
+
+    ``layout`` says where the ranks go; without one they fill the hostfile's slots. ``secrets`` are variables whose
+    values are hidden in the output and lie in no file. ``output_limit_bytes`` is each stream's; 0: none.
+    """
 
     model_config = ConfigDict(frozen=True)
 
-    job_id: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
+    job_id: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}(/attempt-[1-9][0-9]{0,3})?$")]
     argv: list[str] = Field(min_length=1)
     workdir: str
     ranks: int = Field(ge=1)
+    layout: Layout | None = None
     environment: dict[str, str] = Field(default_factory=dict)
+    secrets: dict[str, SecretStr] = Field(default_factory=dict)
+    output_per_rank: bool = False
+    output_limit_bytes: int = Field(default=0, ge=0)
     timeout_s: float = Field(gt=0)
     grace_s: float = Field(default=10, ge=0)
 
@@ -130,8 +148,8 @@ class Runner:
     def follow(self, job_id: str, log: Log) -> Ending:
         """Hand a job's output to ``log`` until it ends, and return how it ended.
 
-        While it runs at most 64 KiB of each stream a second, in whole lines; at the end all the rest. It goes on at
-        the offsets that ``log`` has, so a second call on the same log after a lost connection repeats nothing.
+        While it runs once a second, in whole lines; at the end all the rest. It goes on at the offsets that ``log``
+        has, so a second call on the same log after a lost connection repeats nothing.
 
         Raises:
             NotFound: The job was never started.
@@ -144,8 +162,8 @@ class Runner:
         offsets = {stream: log.offset(stream) for stream in STREAMS}
         while ending is None:
             ending = self._wait_for_end(job_id, _BATCH_EVERY_S)
-            if ending is None:
-                self._hand_over(job_id, offsets, log)
+            while ending is None and self._hand_over(job_id, offsets, log) == _CHUNK_BYTES:
+                pass
         while self._hand_over(job_id, offsets, log, all_of_it=True) == _CHUNK_BYTES:
             pass
         return ending
@@ -167,10 +185,9 @@ class Runner:
 
     def _hand_over(self, job_id: str, offsets: dict[str, int], log: Log, *, all_of_it: bool = False) -> int:
         """Read one piece of each stream and hand it over. Returns the size of the longest."""
-        most = _CHUNK_BYTES if all_of_it else _BATCH_BYTES
-        pieces = self._tail(job_id, offsets) or self._read(job_id, offsets, most)
+        pieces = self._tail(job_id, offsets) or self._read(job_id, offsets, _CHUNK_BYTES)
         for stream, piece in pieces.items():
-            data = piece if all_of_it or (len(piece) == most and b"\n" not in piece) else _whole_lines(piece)
+            data = piece if all_of_it or (len(piece) == _CHUNK_BYTES and b"\n" not in piece) else _whole_lines(piece)
             if data:
                 log.take(stream, data)
                 offsets[stream] += len(data)
@@ -195,14 +212,19 @@ class Runner:
         # secret. A lone colon is mpiexec's own.
         ours = {name: value for name, value in launch.environment.items() if name.startswith(OURS)}
         theirs = {name: value for name, value in launch.environment.items() if name not in ours}
-        is_bare = not theirs and ":" not in words
+        layout = launch.layout or laid_out(self._cluster.nodes, ranks=launch.ranks)
+        hides = bool(launch.secrets) or launch.output_per_rank
+        is_bare = not theirs and ":" not in words and not hides
         start = words if is_bare else [*self._python, self._script("rank_dress.py"), self._folder(launch)]
         return {
-            "mpiexec": [*mpiexec(self._cluster, launch.ranks), *self._guard(launch), *start],
+            "mpiexec": [*mpiexec(self._cluster, launch.ranks, layout.hosts), *self._guard(launch), *start],
             "environment": ours,
             "words": words,
             "variables": theirs,
-            "nodes": self._nodes_for(launch.ranks),
+            "secrets": _packed(launch.secrets),
+            "copies": f"{self._folder(launch)}/ranks" if launch.output_per_rank else "",
+            "output_limit_bytes": launch.output_limit_bytes,
+            "nodes": {node.address: node.name for node in layout.nodes},
             "head": self._cluster.head.address,
             "reach": [self._place.sshx],
             "reap": shlex.join([*self._agent, "reap"]),
@@ -215,16 +237,6 @@ class Runner:
 
     def _folder(self, launch: Launch) -> str:
         return f"{self._place.jobs}/{launch.job_id}"
-
-    def _nodes_for(self, ranks: int) -> dict[str, str]:
-        """Return address and name of the nodes that mpiexec takes: in order, until there are slots enough."""
-        taken: dict[str, str] = {}
-        slots = 0
-        for node in self._cluster.nodes:
-            if slots < ranks:
-                taken[node.address] = node.name
-                slots += node.slots
-        return taken
 
     def _status(self, job_id: str, ask: str, **fields: Any) -> Status:
         answer, _ = self._ask(ask, job_id, **fields)
@@ -326,11 +338,17 @@ class Runner:
         return NodeUnreachable("the connection to the job agent was lost", where=self._head.node.name)
 
 
+def _packed(secrets: dict[str, SecretStr]) -> str:
+    """Return secrets as rank_dress.py reads them."""
+    fields = "".join(f"{name}={value.get_secret_value()}\0" for name, value in secrets.items())
+    return base64.b64encode(fields.encode()).decode()
+
+
 def raise_for(ending: Ending) -> None:
     """Return for a job that finished well.
 
     Raises:
-        TimedOut, JobCancelled, NodeLost, ProgramFailed: As the job ended, with its reason.
+        TimedOut, JobCancelled, NodeLost, JobLost, ProgramFailed: As the job ended, with its reason.
     """
     if ending.state is JobState.FINISHED:
         return
@@ -340,6 +358,8 @@ def raise_for(ending: Ending) -> None:
         raise JobCancelled(ending.reason, where="job")
     if ending.node_lost:
         raise NodeLost(ending.reason, where="job", advice="Run verify-cluster.")
+    if ending.cause is Cause.INFRASTRUCTURE:
+        raise JobLost(ending.reason, where="job", advice="Run it again; `retries` does so by itself.")
     raise ProgramFailed(ending.reason, where="job", advice="See its standard error.")
 
 

@@ -7,7 +7,7 @@ from prefect.artifacts import create_image_artifact, create_markdown_artifact, c
 from prefect.logging import get_run_logger
 
 from blocks.cluster import Cluster
-from blocks.job import JobRecord
+from blocks.job import Attempt, JobRecord
 from tasks import job_store
 from tasks.verification import Check
 
@@ -40,23 +40,35 @@ def show_nodes(cluster: Cluster) -> None:
 
 
 def show_job(job: JobRecord) -> None:
-    """Show how a job ended, what ran, and where its whole output and its results are kept."""
+    """Show how a job ended, what ran, how each attempt went, and where its whole output and its results are kept."""
+    latest = job.attempt
     rows = {
         "ended": f"{job.seed_state}: {job.reason}",
         "source": job.spec.source,
         "commit": job.commit,
         "the same tree on": f"{len(job.node_hashes)} nodes (sha256 {job.tree_hash[:16]})",
-        "ranks": f"{job.ranks} on {job.nodes} nodes of {job.cluster}",
+        "ranks": f"{latest.ranks} on {latest.nodes} nodes of {job.cluster}, {latest.threads} threads each",
         "output": _link(job_store.output_file(job, "stdout").as_uri()),
         "errors": _link(job_store.output_file(job, "stderr").as_uri()),
         "results": _link(job_store.results_folder(job).as_uri()),
     }
+    if len(job.attempts) > 1:
+        rows |= {f"attempt {attempt.number}": _told_of(attempt) for attempt in job.attempts}
     table = "| | |\n|---|---|\n" + "".join(f"| {name} | {_cell(text)} |\n" for name, text in rows.items())
-    last = job.ending.last_lines if job.ending else ""
-    if last:
-        table += f"\nThe last lines of its errors:\n\n```\n{last.replace('```', '` ` `')}\n```\n"
+    ending = latest.ending
+    if ending is not None and ending.last_lines:
+        whose = f"rank {ending.rank}" if ending.rank >= 0 else "the program"
+        table += f"\nThe last lines of {whose}'s errors:\n\n```\n{ending.last_lines.replace('```', '` ` `')}\n```\n"
     create_markdown_artifact(table, key=f"job-{job.id}", description=f"Job {job.id}: {job.reason}")
     note(f"job {job.id}: {job.reason}; all of its output is in {job_store.output_file(job, 'stdout')}")
+
+
+def _told_of(attempt: Attempt) -> str:
+    if attempt.ending is None:
+        return "not ended"
+    cause = f" ({attempt.ending.cause})" if attempt.ending.cause else ""
+    cut = f"; {attempt.ending.cut_bytes} bytes of output were cut" if attempt.ending.cut_bytes else ""
+    return f"{attempt.ending.state}{cause}: {attempt.ending.reason}{cut}"
 
 
 def _link(address: str) -> str:

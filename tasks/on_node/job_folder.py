@@ -1,6 +1,6 @@
-"""A job's folder on a cluster: all of a job lives in it.
+"""The folder of a job's attempt on a cluster: all of it lives there. What is called a job here is one attempt at it.
 
-JOBS_FOLDER/JOB_ID holds::
+JOBS_FOLDER/JOB_ID holds, where the id is the job's own and the attempt's (``heat-1a2b3c4d/attempt-1``)::
 
     claim         locked as long as the job's supervisor lives; holds the supervisor's process id
     launch.json   what was asked for
@@ -8,7 +8,9 @@ JOBS_FOLDER/JOB_ID holds::
     started       mpiexec may have been started: it never will be again
     stdout.log    what the ranks wrote
     stderr.log
+    ranks/        a copy of each rank's output, where that was asked for: see rank_output.py
     failed        rank, code and node of the ranks that failed, the first one first: see rank_failed.py
+    failed-RANK   what Python said of that rank's end
     ended.json    how it ended (ended.part until then: room kept for it, against a full disk)
 
 Runs on the head, with Linux and Python's standard library only.
@@ -23,7 +25,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-JOB_ID = re.compile(r"[a-z0-9-]{1,64}")
+JOB_ID = re.compile(r"[a-z0-9-]{1,64}(/attempt-[1-9][0-9]{0,3})?")
 STREAMS = ("stdout", "stderr")
 ROOM = 16_384
 LAST_LINES = 20
@@ -40,6 +42,7 @@ class Job:
             raise ValueError(f"{job_id!r} is no job id")
         self.id = job_id
         self.folder = jobs / job_id
+        self.secrets = ""
 
     @property
     def was_started(self) -> bool:
@@ -84,12 +87,14 @@ class Job:
         return bool(struct.unpack_from("h", held)[0] != fcntl.F_UNLCK)
 
     def ask(self, launch: Launch) -> None:
-        """Keep what was asked for, and room for the end."""
-        words, variables = launch.pop("words"), launch.pop("variables")
+        """Keep what was asked for, and room for the end. Secrets are kept in this process alone."""
+        words, variables, self.secrets = launch.pop("words"), launch.pop("variables"), launch.pop("secrets")
         fields = [str(len(words)), *words, *(f"{name}={value}" for name, value in variables.items())]
         program = os.open(self.folder / "program", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(program, "wb") as file:
             file.write("".join(f"{field}\0" for field in fields).encode())
+        if launch["copies"]:
+            Path(launch["copies"]).mkdir(mode=0o700, exist_ok=True)
         (self.folder / "launch.json").write_text(json.dumps(launch))
         (self.folder / "ended.part").write_bytes(b" " * ROOM)
 
@@ -110,13 +115,19 @@ class Job:
         (self.folder / "ended.part").rename(self.folder / "ended.json")
 
     def ending(self) -> Ending | None:
-        """Return how the job ended with the last lines of its standard error; None while it has not."""
+        """Return how the job ended, with the last lines that the failing rank or all of them wrote; None: not yet."""
         try:
             ending = dict(json.loads((self.folder / "ended.json").read_bytes()))
         except FileNotFoundError:
             return None
-        lines = self.tail("stderr").decode(errors="replace").splitlines()
+        said = self._words_of(ending.get("rank", -1)) or self.tail("stderr")
+        lines = said.decode(errors="replace").splitlines()
         return {**ending, "last_lines": "\n".join(lines[-LAST_LINES:])}
+
+    def _words_of(self, rank: int) -> bytes:
+        with suppress(FileNotFoundError):
+            return (self.folder / f"failed-{rank}").read_bytes()
+        return b""
 
     def log(self, stream: str) -> Path:
         """Return the path of what the ranks wrote."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.on_node.job_folder import Ending, Job, Launch, sign
+from tasks.on_node.job_output import Output
 
 MARK = "GROUNDWORK_JOB"
 REAP_LIMIT_S = 8  # a node that does not answer by then is lost: ssh itself gives up after 6 or 7
@@ -53,7 +54,7 @@ def supervise(job: Job, claim: int) -> None:
     began = time.time()
     if job.was_started:
         lost = reap_on(job, launch, list(launch["nodes"]))
-        ending = _failed("its supervisor on the head was killed, so its end is not known", exit_code=None)
+        ending = _not_run("its supervisor on the head was killed, so its end is not known")
     else:
         job.mark_started()
         ending, lost = _run(job, launch)
@@ -65,11 +66,19 @@ def supervise(job: Job, claim: int) -> None:
 
 def _run(job: Job, launch: Launch) -> tuple[Ending, list[str]]:
     """Run mpiexec to its end. Returns the ending, and the addresses of nodes that were lost."""
+    output = Output(job, launch["output_limit_bytes"])
     try:
-        mpiexec = _start_mpiexec(job, launch)
+        mpiexec = _start_mpiexec(job, launch, output)
     except OSError as error:
-        return _failed(f"mpiexec could not be started: {error.strerror}", exit_code=None), []
+        return _not_run(f"mpiexec could not be started: {error.strerror}"), []
     code, stopped_by = wait_for_end(mpiexec, launch["timeout_s"], launch["grace_s"])
+    cut_bytes = output.close()
+    ending, lost = _told(job, launch, code, stopped_by)
+    return {**ending, "cut_bytes": cut_bytes}, lost
+
+
+def _told(job: Job, launch: Launch, code: int, stopped_by: str) -> tuple[Ending, list[str]]:
+    """Tell why mpiexec ended; unless it ended well, leave no rank behind."""
     if code == 0 and not stopped_by:
         return {"state": "finished", "reason": "all ranks ended with code 0", "exit_code": 0}, []
     lost = reap_on(job, launch, list(launch["nodes"]))
@@ -77,7 +86,7 @@ def _run(job: Job, launch: Launch) -> tuple[Ending, list[str]]:
         return {"state": stopped_by, "reason": "it was cancelled", "exit_code": code}, lost
     if stopped_by:
         reason = f"the time limit of {launch['timeout_s']:g} s was over"
-        return {"state": stopped_by, "reason": reason, "exit_code": code}, lost
+        return {"state": stopped_by, "reason": reason, "cause": "timeout", "exit_code": code}, lost
     ending = _lost(launch, lost, code) if lost else _guilty(job, launch, code)
     if os.statvfs(job.folder).f_bavail == 0:
         ending["reason"] += "; the shared folder is full"
@@ -88,20 +97,21 @@ def _environment() -> dict[str, str]:
     return {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
 
 
-def _start_mpiexec(job: Job, launch: Launch) -> int:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+def _start_mpiexec(job: Job, launch: Launch, output: Output) -> int:
     # A pipe that stays silent as long as we live: at the end of a /dev/null hydra would tell its proxies, and die of
     # SIGPIPE where they are done already (1 of 450 runs of `hostname`).
     silent, _ = os.pipe()
     return _spawn(
         launch["mpiexec"],
-        {**_environment(), **launch["environment"], MARK: job.id},
-        [
-            (os.POSIX_SPAWN_DUP2, silent, 0),
-            (os.POSIX_SPAWN_OPEN, 1, str(job.log("stdout")), flags, 0o600),
-            (os.POSIX_SPAWN_OPEN, 2, str(job.log("stderr")), flags, 0o600),
-        ],
+        {**_environment(), **launch["environment"], **_for_ranks(job, launch), MARK: job.id},
+        [(os.POSIX_SPAWN_DUP2, silent, 0), *output.files()],
     )
+
+
+def _for_ranks(job: Job, launch: Launch) -> dict[str, str]:
+    """Return what rank_dress.py takes out of its environment again."""
+    told = {"GROUNDWORK_SECRETS": job.secrets, "GROUNDWORK_COPIES": launch["copies"]}
+    return {name: value for name, value in told.items() if value}
 
 
 def _spawn(argv: list[str], environment: dict[str, str], files: list[tuple[Any, ...]]) -> int:
@@ -136,14 +146,18 @@ def wait_for_end(mpiexec: int, timeout_s: float, grace_s: float) -> tuple[int, s
             deadline = time.monotonic() + max(grace_s, 1)
 
 
-def _failed(reason: str, *, exit_code: int | None) -> Ending:
-    return {"state": "failed", "reason": reason, "exit_code": exit_code}
+def _failed(reason: str, *, exit_code: int) -> Ending:
+    return {"state": "failed", "reason": reason, "cause": "program", "exit_code": exit_code}
+
+
+def _not_run(reason: str) -> Ending:
+    return {"state": "failed", "reason": reason, "cause": "infrastructure", "exit_code": None}
 
 
 def _lost(launch: Launch, lost: list[str], code: int) -> Ending:
     names = [launch["nodes"][address] for address in lost]
     reason = f"{', '.join(names)} {'was' if len(names) == 1 else 'were'} lost while the job ran"
-    return {**_failed(reason, exit_code=code), "node": names[0], "node_lost": True}
+    return {**_not_run(reason), "exit_code": code, "node": names[0], "node_lost": True}
 
 
 def _guilty(job: Job, launch: Launch, code: int) -> Ending:

@@ -1,6 +1,6 @@
 """Runs a Python program in this rank: ``rank_start.py JOB_FOLDER WORDS...`` is ``python -m mpi4py WORDS...``, and more.
 
-More: whole lines, and a note in the job's folder on the first rank that fails.
+More: whole lines, and a note in the job's folder on each rank that fails, with the last lines of its traceback.
 
 Nothing is imported that Python has not loaded by itself: every rank pays for it at every start.
 """
@@ -25,7 +25,9 @@ def main(folder: str, *words: str) -> None:
 
             # After MPI_Init the interpreter's end would wait for the other ranks: mpi4py aborts them there, and with
             # them the guard, before it can note anything.
-            run_path(__file__.replace("rank_start", "rank_failed"))["note"](folder, code)
+            failed = run_path(__file__.replace("rank_start", "rank_failed"))
+            failed["note"](folder, code)
+            failed["note_words"](folder, error)
             set_abort_status(code)
         raise
 

@@ -118,4 +118,4 @@ def last_output(name: str) -> str:
     """What the newest job of a name wrote."""
     folders = [folder for folder in (home() / "jobs").iterdir() if re.fullmatch(rf"{name}-[0-9a-f]{{8}}", folder.name)]
     newest_folder = max(folders, key=lambda folder: folder.stat().st_mtime)
-    return (newest_folder / "stdout.log").read_text()
+    return (newest_folder / "attempt-1" / "stdout.log").read_text()

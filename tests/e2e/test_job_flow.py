@@ -60,14 +60,18 @@ def folder_of(run: UUID, name: str) -> Path:
     return home() / "jobs" / f"{name}-{str(run)[:8]}"
 
 
+def attempt_folder(run: UUID, name: str, number: int = 1) -> Path:
+    return folder_of(run, name) / f"attempt-{number}"
+
+
 def ranks_of(job: str) -> list[str]:
     """Every process on any node that was started for a job: nodes' processes are seen from here too."""
-    mark = f"GROUNDWORK_JOB={job}".encode()
+    mark = f"GROUNDWORK_JOB={job}/attempt-".encode()
     found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
-                if mark in (folder / "environ").read_bytes().split(b"\0"):
+                if any(field.startswith(mark) for field in (folder / "environ").read_bytes().split(b"\0")):
                     found.append(folder.name)
             except OSError:
                 continue
@@ -101,15 +105,15 @@ def test_a_private_program_by_the_command_line_leaves_its_token_nowhere(
     assert holders == set()
     run = flow_runs.latest("run-private")
     job = record_of(run.id, "private")
-    assert (job.state, job.seed_state, job.ranks, job.nodes) == (JobState.FINISHED, "FINISHED", 4, 2)
+    assert (job.state, job.seed_state, job.attempt.ranks, job.attempt.nodes) == (JobState.FINISHED, "FINISHED", 4, 2)
     assert re.fullmatch("[0-9a-f]{40}", job.commit)
     assert job.node_hashes == {"node1": job.tree_hash, "node2": job.tree_hash}
-    lines = (folder_of(run.id, "private") / "stdout.log").read_text().splitlines()
+    lines = (attempt_folder(run.id, "private") / "stdout.log").read_text().splitlines()
     assert sorted(lines) == [f"rank {rank} of 4 says ['1', 'a b']" for rank in range(4)]
-    assert (folder_of(run.id, "private") / "output" / "answer.txt").read_text() == "4 x = y; $(touch nothing)"
+    assert (attempt_folder(run.id, "private") / "output" / "answer.txt").read_text() == "4 x = y; $(touch nothing)"
     assert "rank 3 of 4" in flow_runs.log(run.id)
     shown = [artifact for artifact in flow_runs.artifacts(run.id) if artifact.key == f"job-{job.id}"]
-    assert f"{folder_of(run.id, 'private').as_uri()}/stdout.log" in str(shown[0].data)
+    assert f"{attempt_folder(run.id, 'private').as_uri()}/stdout.log" in str(shown[0].data)
     require_token_nowhere(house, git)
 
 
@@ -131,7 +135,7 @@ def test_a_program_that_fails(house: PrefectServer, cluster: Cluster, git: GitSe
     assert kept.ending is not None
     assert (kept.ending.rank, kept.ending.rank_code, kept.ending.node) == (1, 7, "node1")
     assert "the stove is cold" in kept.ending.last_lines
-    assert (folder_of(run.id, "fails") / "output" / "partial.txt").read_text() == "half"
+    assert (attempt_folder(run.id, "fails") / "output" / "partial.txt").read_text() == "half"
     assert ranks_of(kept.id) == []
 
 
@@ -149,7 +153,7 @@ def test_sources_that_cannot_be_had(house: PrefectServer, cluster: Cluster, git:
     }
     for what, run in runs.items():
         failed_with(flow_runs.wait_for_end(run), "SourceRefused")
-        assert record_of(run, f"no-{what}").ranks == 0
+        assert record_of(run, f"no-{what}").attempts == []
     assert "no-such-branch" in str(flow_runs.read(runs["reference"]).state)
 
 
@@ -217,7 +221,7 @@ def start_lasting(git: GitServer, name: str, folder: Path) -> UUID:
     run = flow_runs.start(
         RUN_JOB, name=name, source=git.url("ada/open/tree/main/deep"), command=f"lasts.py {folder}", cluster=CLUSTER
     )
-    log = home() / "jobs" / f"{name}-{str(run)[:8]}" / "stdout.log"
+    log = home() / "jobs" / f"{name}-{str(run)[:8]}" / "attempt-1" / "stdout.log"
     wait_until(lambda: log.exists() and log.read_text().count("at work") == 4, what="four ranks at work")
     return run
 
@@ -236,7 +240,7 @@ def test_a_killed_run_follows_the_same_program_when_it_is_retried(
     (tmp_path / "finish").touch()
     require_completed(flow_runs.wait_for_end(run))
     assert len((tmp_path / "starts").read_text().splitlines()) == 1
-    lines = (folder_of(run, "lasting") / "stdout.log").read_text().splitlines()
+    lines = (attempt_folder(run, "lasting") / "stdout.log").read_text().splitlines()
     assert sorted(lines) == sorted(f"rank {rank} is {what}" for rank in range(4) for what in ("at work", "done"))
     assert record_of(run, "lasting").state is JobState.FINISHED
 
@@ -278,7 +282,7 @@ def test_a_cluster_for_one_job_goes_with_it(house: PrefectServer, git: GitServer
     assert kept.own_cluster
     assert records.find(kept.cluster) is None
     assert {folder.name for folder in (home() / "clusters").iterdir()} == before
-    assert (folder_of(run.id, "alone") / "output" / "partial.txt").exists()
+    assert (attempt_folder(run.id, "alone") / "output" / "partial.txt").exists()
 
 
 def test_the_same_job_by_the_api_and_by_a_file_is_the_same_definition(

@@ -35,7 +35,7 @@ def test_a_job_on_a_cluster_and_nothing_left(house: PrefectServer) -> None:
     assert re.fullmatch(r"OK: job heat ran [1-9]\d* ranks on 4 nodes", lines[-1])
     job = next(re.search(r"\bjob (heat-[0-9a-f]{8})$", line) for line in lines if " job heat-" in line)
     assert job is not None
-    assert (house.home / "jobs" / job[1] / "output" / "heat.png").read_bytes().startswith(b"\x89PNG")
+    assert (house.home / "jobs" / job[1] / "attempt-1" / "output" / "heat.png").read_bytes().startswith(b"\x89PNG")
     assert any("ranks agree with one" in line for line in lines)
     assert records.find("demo") is None
     assert (clusters(house), house.server.find()) == before

@@ -82,6 +82,10 @@ class LiveJobs:
         assert marked(launch.job_id) == []
         return ending, kept
 
+    def copies(self, launch: Launch, stream: str) -> list[bytes]:
+        """What each rank wrote, by the copies that were asked for."""
+        return [(self.folder(launch) / "ranks" / f"{rank}.{stream}.log").read_bytes() for rank in range(RANKS)]
+
     def folder(self, launch: Launch) -> Path:
         return self.live.shared / "jobs" / launch.job_id
 
