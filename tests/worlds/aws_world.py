@@ -42,13 +42,22 @@ class AwsWorld:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self._clients: dict[object, Any] = {}
 
     def client(self, service: str, account: str = CUSTOMER, *, region: str = "us-east-1", **key: str) -> Any:
-        """Return a boto3 client of an account's root user, or of the key given in boto3's own words."""
+        """Return a boto3 client of an account's root user, or of the key given in boto3's own words.
+
+        Asked again it is the same one: building one takes longer than most of what it is built for.
+        """
         root = root_key(account)
         named = key or {"aws_access_key_id": root.access_key, "aws_secret_access_key": root.secret}
-        config = Config(s3={"addressing_style": "path"}, inject_host_prefix=False)
-        return boto3.client(service, region_name=region, endpoint_url=self.url, config=config, **named)
+        which = (service, region, *sorted(named.items()))
+        if which not in self._clients:
+            config = Config(s3={"addressing_style": "path"}, inject_host_prefix=False)
+            self._clients[which] = boto3.client(
+                service, region_name=region, endpoint_url=self.url, config=config, **named
+            )
+        return self._clients[which]
 
     @property
     def worker(self) -> dict[str, str]:
