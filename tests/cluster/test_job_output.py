@@ -1,5 +1,6 @@
 """What ranks write: whole, in order, while they run, and told to the end even on a full disk."""
 
+import hashlib
 import shutil
 import textwrap
 from collections.abc import Iterator
@@ -35,6 +36,46 @@ def test_output_is_whole_in_order_and_comes_while_the_job_runs(jobs: LiveJobs) -
     assert len(kept.pieces) > 2
     assert all(piece.endswith(b"\n") for piece in kept.pieces)
     assert jobs.runner.output(launch.job_id, "stdout", 10) == kept.bytes["stdout"][10:]
+
+
+MANY = 200_000_000
+WRITES_MANY = """
+import sys
+block = b"".join(b"%07d %s\\n" % (number, b"x" * (number % 97)) for number in range(20_000))
+left = int(sys.argv[1])
+while left:
+    left -= sys.stdout.buffer.write(block[:left])
+"""
+
+
+class Hashed:
+    """Keeps of output what tells whether all of it came, in order."""
+
+    def __init__(self) -> None:
+        self.sizes = {"stdout": 0, "stderr": 0}
+        self.hashes = {stream: hashlib.sha256() for stream in self.sizes}
+
+    def offset(self, stream: str) -> int:
+        return self.sizes[stream]
+
+    def take(self, stream: str, data: bytes) -> None:
+        self.sizes[stream] += len(data)
+        self.hashes[stream].update(data)
+
+
+def test_200_mb_of_output_arrive_byte_for_byte(jobs: LiveJobs) -> None:
+    """JOB-18: compared with the same text made here."""
+    launch = jobs.launch(WRITES_MANY, command=f"ex.py {MANY}", ranks=1)
+    jobs.runner.submit(launch)
+    log = Hashed()
+    assert jobs.runner.follow(launch.job_id, log).state is JobState.FINISHED
+    wanted, left = hashlib.sha256(), MANY
+    block = b"".join(b"%07d %s\n" % (number, b"x" * (number % 97)) for number in range(20_000))
+    while left:
+        wanted.update(block[:left])
+        left -= len(block[:left])
+    assert log.sizes == {"stdout": MANY, "stderr": 0}
+    assert log.hashes["stdout"].hexdigest() == wanted.hexdigest()
 
 
 def test_following_goes_on_where_the_log_is(jobs: LiveJobs) -> None:
