@@ -69,7 +69,10 @@ class Ending(BaseModel):
 
 
 class JobRecord(BaseModel):
-    """All that is remembered of a job, kept as ``job.json`` beside its output."""
+    """All that is remembered of a job, kept as ``job.json`` beside its output.
+
+    ``commit`` is git's, or of objects ``sha256:`` and a hash over all of them (`tasks.object_source`).
+    """
 
     id: str
     spec: JobSpec
