@@ -37,6 +37,7 @@ class Feature(StrEnum):
     LOGS = "logs"
     SPOT = "spot"
     SAGEMAKER = "sagemaker"
+    SOURCES = "sources"
 
     @property
     def is_needed(self) -> bool:
@@ -59,10 +60,19 @@ _PRICES = {
     Feature.LOGS: "logs stay on the nodes and in Prefect",
     Feature.SPOT: "nodes are paid at the full price",
     Feature.SAGEMAKER: "no SageMaker domain, projects and notebooks",
+    Feature.SOURCES: "programs of jobs come out of git, not out of S3",
 }
 
 
-EVERYDAY = [Feature.BACKUP, Feature.PORTS, Feature.RESIZE, Feature.EFS, Feature.LOGS, Feature.SPOT]
+EVERYDAY = [
+    Feature.BACKUP,
+    Feature.PORTS,
+    Feature.RESIZE,
+    Feature.EFS,
+    Feature.LOGS,
+    Feature.SPOT,
+    Feature.SOURCES,
+]
 """What an account is used for, beside the clusters themselves, if nobody says otherwise."""
 
 

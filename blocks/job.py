@@ -127,7 +127,10 @@ class Attempt(BaseModel):
 
 
 class JobRecord(BaseModel):
-    """All that is remembered of a job, kept as ``job.json`` beside its attempts' output and results."""
+    """All that is remembered of a job, kept as ``job.json`` beside its attempts' output and results.
+
+    ``commit`` is git's, or of objects ``sha256:`` and a hash over all of them (`tasks.object_source`).
+    """
 
     id: str
     spec: JobSpec

@@ -51,11 +51,13 @@ SourceUrl = Annotated[
     Field(
         max_length=2048,
         pattern=r"^(https?://[^/@\s\x00]+/[^\s\x00]*|ssh://([^/:@\s\x00]+@)?[^/@\s\x00]+/[^\s\x00]+"
-        r"|[A-Za-z0-9._-]+@[^/:@\s\x00]+:[^\s\x00]+|file:///[^\x00]+)$",
+        r"|[A-Za-z0-9._-]+@[^/:@\s\x00]+:[^\s\x00]+|file:///[^\x00]+"
+        rf"|s3://[a-z0-9][a-z0-9.-]{{1,61}}[a-z0-9]/({_PART}/)*([^\x00\\/]*\.(tar\.gz|tgz|tar|zip))?)$",
     ),
 ]
 """A git repository as the browser's address bar shows it. A user or token inside an https URL is refused:
-it would be stored in clear with the run; credentials belong in a git credentials block."""
+it would be stored in clear with the run; credentials belong in a git credentials block. Or a folder in S3, with a slash
+at its end, or an archive there."""
 
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=255)]
 VariableValue = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=65536)]

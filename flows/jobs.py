@@ -62,19 +62,20 @@ def run_job(
     output_per_rank: bool = False,
     output_limit_mib: MebiBytes = 0,
 ) -> None:
-    """Check a program out of git and run it with mpiexec over a cluster's slots.
+    """Check a program out of git or S3 and run it with mpiexec over a cluster's slots.
 
     Its output is shown here while it runs and kept whole in a file; what it leaves in the folder named by
     GROUNDWORK_OUTPUT is kept too. A run that was killed follows the same program when it is retried.
 
     Args:
         name: The job's name: small letters, digits and dashes, 32 at most.
-        source: The git repository as in the browser's address bar; /tree/BRANCH/FOLDER is understood.
+        source: The git repository as in the browser's address bar; /tree/BRANCH/FOLDER is understood. Or, for a
+            cluster in an AWS account, s3://bucket/folder/ or an archive as s3://bucket/program.tar.gz.
         command: The program and its arguments, without mpiexec and python, as in `ex.py 1`.
         cluster: A cluster that runs. Leave it empty to give `nodes`.
         nodes: The size of a new cluster for this job alone, removed when the job ends. 0: use `cluster`.
         reference: A branch, tag or commit. Empty: what the source's address says, or else the default branch.
-        folder: The folder of the repository to run in.
+        folder: The folder of the repository, or of what lies in S3, to run in.
         credentials: Who to be to the git server. Empty: nobody.
         environment: Environment variables for every rank. Not for secrets: they are stored with the run.
         secrets: Environment variables for every rank, each with the name of the Secret block that holds its value.
@@ -110,7 +111,7 @@ def run_job(
         output_per_rank=output_per_rank,
         output_limit_mib=output_limit_mib,
     )
-    check_job(spec, cluster, nodes)
+    check_job(spec, cluster, nodes, credentials)
     job = claim_job(spec, cluster)
     with remembered(job), _place_for(job, cluster, nodes) as place, entered(place):
         if not is_checked_out(job, place):

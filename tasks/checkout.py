@@ -1,5 +1,7 @@
 """A program out of git: checked out where the flow runs, then sent to the nodes as a plain tree.
 
+Trees out of other sources (`tasks.sources`) are filled, looked over and sent in the same way.
+
 Git and its credentials never reach a node. What is sent has no ``.git``.
 """
 
@@ -9,6 +11,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -29,9 +32,10 @@ _AT_ONCE = 32
 class Checkout(BaseModel):
     """What was checked out.
 
-    ``reference`` is the branch's or tag's name, or the commit again; ``commit`` its 40 digits; ``folder`` is
-    relative to the tree, empty for the tree itself; ``tree_hash`` is what `hash_on` says on nodes that hold the same
-    tree; ``hint`` is a line for the person who asked, or empty.
+    ``repository`` is a git repository's URL, or the address in an object store; ``reference`` is the branch's or
+    tag's name, or the commit again; ``commit`` its 40 digits, or ``sha256:`` and the hash of all objects' keys, sizes,
+    ETags and versions; ``folder`` is relative to the tree, empty for the tree itself; ``tree_hash`` is what `hash_on`
+    says on nodes that hold the same tree; ``hint`` is a line for the person who asked, or empty.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -77,11 +81,7 @@ def fetch(  # noqa: PLR0913 (the fields of the run form, by name)
     reference, folder = source_url.check_reference(reference), source_url.check_folder(folder)
     if found.scheme == "file" and not allow_file:
         raise BadInput("file:// sources are for local clusters only", where="source", advice="Give an https address.")
-    into.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if any(into.iterdir()):
-        raise WrongState("is not empty", where=str(into), advice="Check out into a new folder.")
-    into.chmod(0o700)
-    try:
+    with filled(into):
         with GitSession(found, into, credentials, timeout_s=timeout_s) as git:
             listing = git.run("ls-remote", "--symref", "--", found.repository, *ADVERTISED)
             references = References(found.repository, listing)
@@ -89,11 +89,8 @@ def fetch(  # noqa: PLR0913 (the fields of the run form, by name)
             target = references.find(reference)
             commit = _check_out(git, found, target, submodules=submodules)
         _drop_git_folders(into)
-        _refuse_links_outside(into, found)
-        folder, hint = _folder_in(into, found, folder)
-    except BaseException:
-        _empty(into)
-        raise
+        refuse_links_outside(into, found.repository)
+        folder, hint = folder_in(into, folder, where=found.repository, rest=found.rest)
     return Checkout(
         repository=found.repository,
         reference=target.name if not target.is_commit else commit,
@@ -102,6 +99,24 @@ def fetch(  # noqa: PLR0913 (the fields of the run form, by name)
         tree_hash=tree_hash.tree_hash(str(into)),
         hint=" ".join(filter(None, [found.hint, hint])),
     )
+
+
+@contextmanager
+def filled(into: Path) -> Iterator[None]:
+    """Let a folder, which must be empty or not there yet, be filled; it is empty again where that fails.
+
+    Raises:
+        WrongState: It holds something already.
+    """
+    into.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if any(into.iterdir()):
+        raise WrongState("is not empty", where=str(into), advice="Check out into a new folder.")
+    into.chmod(0o700)
+    try:
+        yield
+    except BaseException:
+        _empty(into)
+        raise
 
 
 def _check_out(git: GitSession, source: Source, target: Target, *, submodules: bool) -> str:
@@ -147,7 +162,12 @@ def _drop_git_folders(tree: Path) -> None:
             Path(place, ".git").unlink()
 
 
-def _refuse_links_outside(tree: Path, source: Source) -> None:
+def refuse_links_outside(tree: Path, where: str) -> None:
+    """Refuse a tree with a symlink in it that leads out of it.
+
+    Raises:
+        SourceRefused: With the symlink.
+    """
     root = tree.resolve()
     for place, folders, files in os.walk(tree):
         for path in (Path(place, name) for name in (*folders, *files)):
@@ -156,21 +176,29 @@ def _refuse_links_outside(tree: Path, source: Source) -> None:
             if path.readlink().is_absolute() or not Path(os.path.realpath(path)).is_relative_to(root):
                 raise SourceRefused(
                     f"the symlink {path.relative_to(tree)} leads out of the repository",
-                    where=source.repository,
+                    where=where,
                     advice="Nodes get the repository alone: let it point inside.",
                 )
 
 
-def _folder_in(tree: Path, source: Source, folder: str) -> tuple[str, str]:
-    """Return the folder that was meant, and a hint where the URL named a file in it."""
+def folder_in(tree: Path, folder: str, *, where: str, rest: str = "") -> tuple[str, str]:
+    """Return the folder that was meant, and a hint where the URL named a file in it.
+
+    Args:
+        tree: What was checked out.
+        folder: The folder's name in it.
+        where: Whence it was checked out, for the message.
+        rest: What the URL named in it.
+
+    Raises:
+        SourceRefused: There is none of that name.
+    """
     place = tree / folder
     if place.is_dir():
         return folder, ""
-    if place.is_file() and source.rest.rstrip("/").endswith(folder):
+    if place.is_file() and rest.rstrip("/").endswith(folder):
         return folder.rpartition("/")[0], "The URL names a file: its folder was taken."
-    raise SourceRefused(
-        f"no folder named {folder} in it", where=source.repository, advice="Check its name and the reference."
-    )
+    raise SourceRefused(f"no folder named {folder} in it", where=where, advice="Check its name and the reference.")
 
 
 def _empty(folder: Path) -> None:

@@ -11,7 +11,7 @@ from blocks.cluster import Cluster, State
 from blocks.errors import BadInput, CommandFailed, WrongState
 from blocks.git_credentials import GitCredentials
 from blocks.job import JobRecord, JobSpec, JobState
-from tasks import bootstrap, checkout, job_secrets, job_store, mpi, source_url, telling
+from tasks import bootstrap, checkout, job_secrets, job_store, mpi, sources, telling
 from tasks.entry import runner_to, sessions_to
 from tasks.layout import layout_of
 from tasks.runner import raise_for
@@ -21,13 +21,13 @@ OURS = ("GROUNDWORK_", "PMI_", "HYDRA_", "HYDI_")
 
 
 @step("check what was asked for")
-def check_job(spec: JobSpec, cluster: Cluster | None, nodes: int) -> None:
+def check_job(spec: JobSpec, cluster: Cluster | None, nodes: int, credentials: GitCredentials | None) -> None:
     """Refuse what cannot run, before anything is made.
 
     Raises:
-        BadInput, WrongState: With the field.
+        AccessDenied, BadInput, WrongState: With the field.
     """
-    source_url.read(spec.source)
+    sources.check(spec, cluster, credentials)
     mpi.program(spec.command, raw=spec.raw)
     _check_variables(spec)
     if (cluster is None) == (nodes == 0):
@@ -106,20 +106,12 @@ def check_out(job: JobRecord, cluster: Cluster, credentials: GitCredentials | No
     Credentials are used here only; no node ever sees them.
 
     Raises:
-        SourceRefused: The repository, reference, folder or credentials are not as asked.
+        SourceRefused: The repository, reference, folder, objects or credentials are not as asked.
     """
     job = job_store.change(job, JobState.CHECKOUT, cluster_uuid=cluster.uuid)
     tree = Path(tempfile.mkdtemp(prefix="groundwork-"))
     try:
-        fetched = checkout.fetch(
-            job.spec.source,
-            reference=job.spec.reference,
-            folder=job.spec.folder,
-            submodules=job.spec.submodules,
-            credentials=credentials,
-            into=tree / "source",
-            allow_file=cluster.require_ground().is_here,
-        )
+        fetched = sources.take(job.spec, cluster, credentials, into=tree / "source")
         if fetched.hint:
             telling.note(fetched.hint)
         sessions = sessions_to(cluster)

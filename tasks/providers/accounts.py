@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 from prefect.blocks.core import Block
 
+from blocks.cluster_spec import ClusterSpec
 from blocks.errors import BadInput
 from blocks.local_machine import LocalMachine
-from tasks.providers.base import KeyStore, Provider
+from tasks.providers.base import KeyStore, ObjectStore, Provider
 from tasks.providers.local.key_store import LocalKeyStore
 from tasks.providers.local.provider import LocalProvider
 
@@ -89,6 +90,31 @@ def key_store_for(account: str) -> KeyStore:
     # A restricted account lets us make no key of our own: there AWS's is used.
     key = f"alias/groundwork-{ours}" if found.variant is Variant.AUTOMATED else AWS_KEY
     return AwsKeyStore(session, ours, key=key)
+
+
+def object_store_for(spec: ClusterSpec | None, bucket: str) -> ObjectStore:
+    """Return a bucket as the account sees it that a cluster stands in, near that cluster. Nothing is asked yet.
+
+    Args:
+        spec: The cluster's; None: one on this machine.
+        bucket: Its name.
+
+    Raises:
+        BadInput: The cluster stands where no such bucket is.
+        AccessDenied: The account was connected without job sources.
+    """
+    kind, _, name = spec.account.partition("/") if spec else ("", "", "")
+    if kind != "aws-account":
+        raise BadInput(
+            "sources in S3 are for clusters in an AWS account, whose credentials read them",
+            where="source",
+            advice="Choose a cluster there, or give a git repository.",
+        )
+    from tasks.providers.aws.objects import S3Bucket
+    from tasks.providers.aws.standing import spec_of_aws
+
+    account, session = entered_aws(name)
+    return S3Bucket.of(account, session, spec_of_aws(spec).region, bucket)
 
 
 def account_of(block: Block | None) -> str:

@@ -8,8 +8,8 @@ The promises, held by ``tests/contract``:
 * A call returns as soon as its effect is certain. ``launch`` and ``start`` do not wait for SSH; see ``tasks.ssh``.
 """
 
-from collections.abc import Collection
-from typing import Protocol
+from collections.abc import Callable, Collection, Iterator
+from typing import NamedTuple, Protocol
 
 from blocks.cluster import Cluster, Node
 from blocks.cluster_key import ClusterKey
@@ -79,6 +79,40 @@ class KeyStore(Protocol):
 
     def destroy(self, cluster: Cluster) -> None:
         """Remove a cluster's key pair for good. Removing what is gone does nothing."""
+        ...
+
+
+class StoredObject(NamedTuple):
+    """An object as a store lists it. ``mark`` changes with its content: what was listed is read, or nothing."""
+
+    key: str
+    size: int
+    mark: str
+
+
+class ObjectStore(Protocol):
+    """A bucket or container of an account, read only, from which jobs on one cluster get their programs."""
+
+    def require_near(self) -> None:
+        """Refuse a bucket that is not there, or not where the cluster is.
+
+        Raises:
+            SourceRefused: With both places.
+            AccessDenied: We may not ask.
+        """
+        ...
+
+    def listed(self, prefix: str) -> Iterator[StoredObject]:
+        """Give all objects whose keys begin so, page by page, sorted by key."""
+        ...
+
+    def read(self, one: StoredObject, take: Callable[[bytes], object]) -> str:
+        """Give an object's content piece by piece, whole and unharmed, and return its version; empty: it has none.
+
+        Raises:
+            SourceRefused: It is not as it was listed any more.
+            PlaceFailed, PlaceUnreachable: What came is not what is kept, or not all of it.
+        """
         ...
 
 

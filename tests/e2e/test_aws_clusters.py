@@ -20,6 +20,7 @@ from tests.worlds.aws_accounts import CONSOLE_ID, account_ref, make_role_by_hand
 from tests.worlds.aws_builders import Builders, jump_host_of
 from tests.worlds.aws_hosts import processes_of
 from tests.worlds.aws_world import AwsWorld
+from tests.worlds.buckets import bucket
 from tests.worlds.flow_runs import block
 from tests.worlds.git_server import GitServer
 from tests.worlds.local_hosts import require
@@ -64,12 +65,13 @@ def network_of(aws: AwsWorld, cluster: Cluster) -> str:
 
 
 def test_a_cluster_as_a_new_user(house: PrefectServer, hosts: AwsWorld, example: str) -> None:
-    """OPS-08, CLU-02, CLU-12, CLU-19, CLU-21, CLU-22, CLU-24, CLU-25, CON-09, CLN-01, CLN-03: onboard, create
-    eight nodes, run the example out of git, stop, start, resize, delete, clean the region; the account holds what the
-    user brought."""
+    """OPS-08, JOB-05, CLU-02, CLU-12, CLU-19, CLU-21, CLU-22, CLU-24, CLU-25, CON-09, CLN-01, CLN-03: onboard, create
+    eight nodes, run the example out of git, stop, start, resize, run it out of S3, delete, clean the region; the
+    account holds what the user brought."""
     house.run_cli("show-aws-onboarding", "-p", "name=team")
     arn = make_role_by_hand(hosts, newest("onboarding-team"))
     house.run_cli("onboard-aws-account", *ACCOUNT, "-p", f"account_id={CONSOLE_ID}", "-p", f"role_arn={arn}")
+    bucket(hosts).put({f"heat/{EXAMPLE.name}": EXAMPLE.read_text()})
     builders = Builders(hosts)
     builders.build("2026.11", jump_host=builders.jump_host)
     share_image(version="2026.11", account=accounts.read("team"), regions=["us-east-1"])
@@ -96,6 +98,9 @@ def test_a_cluster_as_a_new_user(house: PrefectServer, hosts: AwsWorld, example:
     assert (records.read("eight").slots, on_hosts(hosts)) == (3, ["running"] * 3)
     house.run_cli("run-job", *CLUSTER, "-p", "name=again", "-p", f"source={example}", "-p", f"command={EXAMPLE.name}")
     assert "3 ranks agree with one" in last_output("again")
+    source = ["-p", "source=s3://lab-data/heat/"]
+    house.run_cli("run-job", *CLUSTER, "-p", "name=stored", *source, "-p", f"command={EXAMPLE.name}")
+    assert "3 ranks agree with one" in last_output("stored")
 
     house.run_cli("delete-cluster", *CLUSTER)
     assert records.find("eight") is None

@@ -181,6 +181,27 @@ def test_a_statement_gives_no_more_than_its_rights() -> None:
             assert {pair[0] for pair in real} == set(as_list(statement["Action"]))
 
 
+def test_no_right_stands_beside_a_wider_name_of_its_things() -> None:
+    """SEC-12: whoever may read any bucket may delete only ours, also where all features are in one document."""
+    for variant in Variant:
+        bounds = {**BARE, **(SHORT if variant is Variant.RESTRICTED else {})}
+        given: dict[str, set[str]] = {}
+        for of, right in EVERY_RIGHT:
+            if of is variant:
+                given.setdefault(right.action, set()).add(arn_of(right.thing, bounds))
+        document = permission_policy(variant, EVERY[variant], **(SHORT if variant is Variant.RESTRICTED else {}))
+        wider = [
+            (action, arn)
+            for statement in document["Statement"]
+            if "ec2:CreateAction" not in json.dumps(statement)
+            for action in as_list(statement["Action"])
+            for arn in as_list(statement["Resource"])
+            if arn not in given[action]
+            and any(fnmatch.fnmatchcase(own, arn) and own != f"{arn}/*" for own in given[action])
+        ]
+        assert wider == []
+
+
 def choices(variant: Variant) -> Iterator[list[Feature]]:
     sets = chain.from_iterable(combinations(OPTIONAL, number) for number in range(len(OPTIONAL) + 1))
     for chosen in sets:

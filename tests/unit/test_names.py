@@ -31,6 +31,8 @@ GOOD = {
         "git@h:o/r.git",
         "ssh://git@h/o/r",
         "file:///srv/r",
+        "s3://lab-data/jobs/heat/",
+        "s3://lab-data/heat.tar.gz",
     ],
     names.Environment: [{}, {"A": ""}, {"_a1": "x=y\nz"}],
 }
@@ -42,7 +44,19 @@ BAD = {
     names.Command: ["", "  ", "a\0b", "x" * 8193],
     names.Reference: ["-x", "a b", "a\0", "a..b:c", "x" * 256],
     names.Folder: ["/a", "..", "a/..", "a/../b", "../a", "a\\b", "a\0"],
-    names.SourceUrl: ["", "o/r", "ftp://h/r", "ext::sh -c x", "https://user:token@h/o/r", "https://token@h/o/r", "-x"],
+    names.SourceUrl: [
+        "",
+        "o/r",
+        "ftp://h/r",
+        "ext::sh -c x",
+        "https://user:token@h/o/r",
+        "https://token@h/o/r",
+        "-x",
+        "s3://lab-data",
+        "s3://lab-data/ex.py",
+        "s3://lab-data/../x/",
+        "s3://Lab/x/",
+    ],
     names.Environment: [{"": "x"}, {"A=B": "x"}, {"A": "a\0b"}, {"1A": "x"}, {"A B": "x"}],
 }
 

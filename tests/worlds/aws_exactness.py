@@ -40,6 +40,7 @@ class Wanted(NamedTuple):
 
 
 _CLEANUP = "tests/contract/test_aws_cleanup"
+_OBJECTS = "tests/contract/test_aws_objects.py::test_"
 _PORTS = "tests/contract/test_aws_ports.py::test_"
 _SELF_TEST = "tests/contract/test_aws_self_test.py::test_a_"
 
@@ -62,6 +63,12 @@ DENIALS_WANTED = (
         "kms:DescribeKey",
         "our alias points at somebody else's key, which we must not see",
     ),
+    Wanted(
+        f"{_OBJECTS}what_a_bucket_denies_is_told",
+        "s3:GetBucketLocation s3:GetObject s3:ListObjectsV2",
+        "a bucket's own policy denies what ours allows",
+    ),
+    Wanted(f"{_OBJECTS}somebody_elses_bucket_is_denied", "s3:GetBucketLocation", "asks for another account's bucket"),
     Wanted(
         "tests/contract/test_aws_plan_denials.py::test_somebody_elses_bucket_is_refused",
         "s3:GetBucketLocation",

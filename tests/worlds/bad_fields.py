@@ -67,7 +67,15 @@ _OTHERS: dict[str, list[Any]] = {
     "only_these": _NO_FLAG,
     "confirm_everyone": _NO_FLAG,
     # jobs
-    "source": ["", "ftp://example.org/x", "git clone x", "https://", "file://x", "https://example.org/\0"],
+    "source": [
+        "",
+        "ftp://example.org/x",
+        "git clone x",
+        "https://",
+        "file://x",
+        "https://example.org/\0",
+        "s3://lab-data/ex.py",
+    ],
     "command": ["", "  ", "ex.py \0"],
     "nodes": [-1, 201],
     "reference": ["a b", "a:b", "-a", "a..b c"],

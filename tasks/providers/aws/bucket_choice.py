@@ -22,7 +22,7 @@ def findings(session: AwsSession, region: str, bucket: str) -> Iterator[PlanFind
         CredentialsInvalid: AWS does not know us.
     """
     try:
-        place = _region_of(session, bucket)
+        place = region_of(session, bucket)
         if place != region:
             yield error("bucket", f"{bucket} is in {place}, the cluster in {region}", "Take one there.")
         elif _holds_something(session, place, bucket):
@@ -34,9 +34,21 @@ def findings(session: AwsSession, region: str, bucket: str) -> Iterator[PlanFind
         yield error("bucket", f"there is no bucket {bucket}", "Make it first, or leave it empty for the region's own.")
 
 
-def _region_of(session: AwsSession, bucket: str) -> str:
+def region_of(session: AwsSession, bucket: str, asked_in: str = "") -> str:
+    """Return the region of a bucket.
+
+    Args:
+        session: Who asks.
+        bucket: Its name.
+        asked_in: The region where it is asked; empty: the session's. Another account's bucket can be asked about in its
+            own region only (GetBucketLocation in the Amazon S3 API Reference).
+
+    Raises:
+        NotFound: There is no such bucket.
+        AccessDenied: We may not ask.
+    """
     with translated(f"bucket {bucket}"):
-        told = session.client("s3").get_bucket_location(Bucket=bucket).get("LocationConstraint")
+        told = session.client("s3", asked_in).get_bucket_location(Bucket=bucket).get("LocationConstraint")
     return _OLD_NAMES.get(told, str(told))
 
 

@@ -49,6 +49,7 @@ IN_THE_WAY = Meaning(
 )
 NONSENSE = Meaning(errors.RequestRefused, "AWS refused what was asked", "Check the values that were given.")
 BROKEN = Meaning(errors.PlaceFailed, "AWS failed", "Try again later; health.aws.amazon.com shows known failures.")
+DAMAGED = Meaning(errors.PlaceFailed, "what came is not what is kept there", "Try again.")
 UNKNOWN = Meaning(errors.ProviderError, "AWS refused", "AWS's words say more.")
 
 ENDED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})

@@ -14,7 +14,7 @@ from botocore.parsers import ResponseParserError
 
 from blocks import errors
 from blocks.errors import GroundworkError
-from tasks.providers.aws.refusal_codes import BROKEN, NONSENSE, UNKNOWN, Meaning, meaning_of
+from tasks.providers.aws.refusal_codes import BROKEN, DAMAGED, NONSENSE, UNKNOWN, Meaning, meaning_of
 
 ENCODED = re.compile(r"[Ee]ncoded authorization failure message: ?([A-Za-z0-9_=+/.-]+)")
 """How EC2 encloses the reason of a refusal, for those who may decode it."""
@@ -171,5 +171,6 @@ _OUTSIDE: tuple[tuple[tuple[type[Exception], ...], Meaning], ...] = (
     ((boto.ConnectionError, boto.HTTPClientError, boto.IncompleteReadError), _UNREACHABLE),
     ((boto.ParamValidationError, boto.InvalidRegionError, boto.UnknownServiceError), NONSENSE),
     ((ResponseParserError,), BROKEN),
+    ((boto.FlexibleChecksumError,), DAMAGED),
 )
 """What went wrong before AWS answered, or instead."""

@@ -16,10 +16,10 @@ from tests.worlds.aws.keys import root_key
 from tests.worlds.aws_world import CUSTOMER, INSTALLATION, AwsWorld
 
 
-def once(aws: AwsWorld, service: str) -> Any:
+def once(aws: AwsWorld, service: str, **settings: Any) -> Any:
     """Return a client that asks once and does not repeat."""
     key = root_key(CUSTOMER)
-    config = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
+    config = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, **settings)
     told = {"aws_access_key_id": key.access_key, "aws_secret_access_key": key.secret}
     return boto3.client(service, region_name="us-east-1", endpoint_url=aws.url, config=config, **told)
 
@@ -146,6 +146,17 @@ def test_a_stale_answer_is_of_before(aws: AwsWorld) -> None:
     assert [vpc["VpcId"] for vpc in ec2.describe_vpcs(**mine)["Vpcs"]] == [vpc_id]
     assert [vpc["VpcId"] for vpc in ec2.describe_vpcs(VpcIds=[vpc_id])["Vpcs"]] == [vpc_id]
     assert ec2.describe_vpcs(**mine)["Vpcs"] == []
+
+
+def test_a_damaged_answer_is_as_long_as_a_good_one(aws: AwsWorld) -> None:
+    """OPS-24: what is lost on the way is seen by whoever counts; what is changed only by whoever compares."""
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="groundwork-lab")
+    s3.put_object(Bucket="groundwork-lab", Key="a", Body=b"abc")
+    aws.fault("damage", "s3:GetObject", where={"Key": "a"})
+    plain = once(aws, "s3", response_checksum_validation="when_required")
+    assert plain.get_object(Bucket="groundwork-lab", Key="a")["Body"].read() == b"ab\x9c"
+    assert plain.get_object(Bucket="groundwork-lab", Key="a")["Body"].read() == b"abc"
 
 
 def test_a_stale_refusal_is_told_again(aws: AwsWorld) -> None:

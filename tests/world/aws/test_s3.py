@@ -146,6 +146,27 @@ def test_lists_of_objects_in_pages(aws: AwsWorld, s3: Any) -> None:
     assert [item["Key"] for page in versions for item in page["Versions"]] == keys
 
 
+def test_an_object_is_read_as_it_was_listed(s3: Any) -> None:
+    """JOB-05, OPS-24: what changed since is refused, what is gone is not there; the words are S3's."""
+    s3.put_object(Bucket=BUCKET, Key="a", Body=b"one")
+    [told] = s3.list_objects_v2(Bucket=BUCKET)["Contents"]
+    asked = {"Bucket": BUCKET, "Key": "a", "IfMatch": told["ETag"]}
+    assert s3.get_object(**asked)["Body"].read() == b"one"
+    s3.put_object(Bucket=BUCKET, Key="a", Body=b"two")
+    refused("PreconditionFailed", s3.get_object, **asked)
+    s3.put_object(Bucket=BUCKET, Key="a", Body=b"one")
+    assert s3.get_object(**asked)["Body"].read() == b"one"
+    s3.delete_object(Bucket=BUCKET, Key="a")
+    refused("NoSuchKey", s3.get_object, **asked)
+
+
+def test_an_object_may_hold_any_bytes(s3: Any) -> None:
+    """OPS-24: what is no text comes as it went."""
+    body = bytes(range(256))
+    s3.put_object(Bucket=BUCKET, Key="a", Body=body)
+    assert s3.get_object(Bucket=BUCKET, Key="a")["Body"].read() == body
+
+
 def presigned(aws: AwsWorld, seconds_ago: int = 0) -> str:
     """Return an address that is good for a minute for whoever has it, signed so long ago."""
     key = root_key(CUSTOMER)

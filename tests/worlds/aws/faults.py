@@ -1,4 +1,5 @@
-"""What goes wrong on purpose: errors, throttling, lost replies, closed connections, latency, stale answers, deaths."""
+"""What goes wrong on purpose: errors, throttling, lost and damaged replies, closed connections, latency, stale answers,
+deaths."""
 
 import threading
 import time
@@ -9,7 +10,7 @@ from tests.worlds.aws import models
 from tests.worlds.aws.call import Call, NoReply, Refused
 from tests.worlds.aws.clock import Clock
 
-Kind = Literal["error", "drop", "lose_reply", "delay", "stale", "hang"]
+Kind = Literal["error", "drop", "lose_reply", "delay", "stale", "hang", "damage"]
 
 _LONGEST_HANG_S = 600
 
@@ -21,7 +22,8 @@ class Fault:
     ``error`` refuses before anything is done; ``drop`` closes the connection before anything is done; ``lose_reply``
     does what was asked and closes the connection; ``delay`` answers ``delay_s`` of our seconds later; ``stale`` answers
     a describing request as it was answered ``ago`` times earlier, or as if nothing were there yet; ``hang`` holds the
-    request until somebody lets it go (``Faults.let_go``): before anything is done, or with ``applied`` after it.
+    request until somebody lets it go (``Faults.let_go``): before anything is done, or with ``applied`` after it;
+    ``damage`` answers with another last byte than there is.
 
     Args:
         kind: See above.

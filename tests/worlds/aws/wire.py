@@ -122,10 +122,12 @@ def parse(call: Call, response: Response) -> Answer:
     """Return the document in an answer that is no error."""
     model = models.operation_model(call.service, call.operation)
     parser = create_parser(protocol_of(call.service))
+    body = response.get_data()
     raw = {
         "status_code": response.status_code,
         "headers": HTTPHeaders.from_pairs(response.headers),
-        "body": response.get_data(),
+        # A text is what botocore takes bytes for, and an object is whatever it is.
+        "body": io.BytesIO(body) if model.has_streaming_output else body,
     }
     answer: Answer = parser.parse(raw, model.output_shape)
     answer.pop("ResponseMetadata", None)

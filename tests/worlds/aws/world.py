@@ -224,6 +224,9 @@ class World:
                 continue
             if fault.kind == "lose_reply":
                 raise NoReply
+            if fault.kind == "damage":
+                told = Response(_damaged(told.get_data()), told.status_code, told.headers)
+                continue
             told = self.past.stale(call, fault.ago, number)
         self.past.keep(call, response)
         return told
@@ -240,6 +243,10 @@ class World:
 
 def _briefly(value: Any) -> Any:
     return f"{len(value)} bytes" if isinstance(value, bytes) and len(value) > 1000 else value
+
+
+def _damaged(content: bytes) -> bytes:
+    return content[:-1] + bytes(255 - byte for byte in content[-1:])
 
 
 def _end_dry_run(call: Call) -> None:

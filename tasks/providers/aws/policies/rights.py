@@ -277,6 +277,16 @@ _TABLE: tuple[tuple[Feature, tuple[Variant, ...], str, str], ...] = (
         sagemaker:DeleteUserProfile : sagemaker-user-profile
         """,
     ),
+    # ----------------------------------------------------------------------------------------------------- sources
+    (
+        Feature.SOURCES,
+        _BOTH,
+        "",
+        """
+        s3:GetBucketLocation ListBucket : any-bucket
+        s3:GetObject : any-object
+        """,
+    ),
 )
 """Feature, variants, conditions, and lines of ``service:Action Action : thing thing`` (``*``: AWS knows no things)."""
 

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
 from tasks.providers.aws.policies.rights import Right
@@ -30,7 +31,7 @@ def statements_of(rights: Iterable[Right], bounds: Mapping[str, str], sid: str) 
 
     A statement gives each of its actions on each of its things. So two rights share one only where that adds nothing:
     where no action of it knows a thing that it was not given (an action on a thing that it does not know means nothing
-    to AWS).
+    to AWS), and none meets a wider name of things that it was given by a narrower one.
 
     Args:
         rights: What to give.
@@ -94,14 +95,25 @@ def _groups(actions: Mapping[str, set[str]], known: Mapping[str, set[str]]) -> I
 def _fits(group: _Group, action: str, things: set[str], known: Mapping[str, set[str]]) -> bool:
     together = group.all_things() | things
     wanted = {**group.things, action: things}
-    return all(together & known[each] <= given for each, given in wanted.items())
+    return all(together & known[each] <= given and not _is_widened(given, together) for each, given in wanted.items())
+
+
+def _is_widened(given: set[str], together: set[str]) -> bool:
+    """Whether among other things is one whose name is that of something given, too, as any bucket is of ours.
+
+    The name of buckets is that of their objects, too; beside those it means no others.
+    """
+    pairs = [(THINGS[own], THINGS[other]) for other in together - given for own in given]
+    return any(fnmatchcase(own, other) and own != f"{other}/*" for own, other in pairs)
 
 
 def _statement(group: _Group, key: tuple[str, ...], bounds: Mapping[str, str]) -> Statement:
     condition = condition_of(key[1:], bounds)
     # What may be tagged is said by the call that it is tagged in.
     is_birth = any(word.startswith(_BORN) for word in key)
-    resources = [_ANY_OF_EC2] if is_birth else sorted(arn_of(thing, bounds) for thing in group.all_things())
+    named = group.all_things()
+    things = {thing for thing in named if not _is_widened({thing}, named)}
+    resources = [_ANY_OF_EC2] if is_birth else sorted(arn_of(thing, bounds) for thing in things)
     return {
         "Effect": "Allow",
         "Action": _alone(sorted(group.things)),
