@@ -35,6 +35,7 @@ class Feature(StrEnum):
     RESIZE = "resize"
     EFS = "efs"
     LOGS = "logs"
+    JOBS = "jobs"
     SPOT = "spot"
     SAGEMAKER = "sagemaker"
 
@@ -57,12 +58,13 @@ _PRICES = {
     Feature.RESIZE: "nodes keep the type that they were made with",
     Feature.EFS: "no shared folder outlives its cluster",
     Feature.LOGS: "logs stay on the nodes and in Prefect",
+    Feature.JOBS: "jobs' output and results stay on the Prefect worker's machine",
     Feature.SPOT: "nodes are paid at the full price",
     Feature.SAGEMAKER: "no SageMaker domain, projects and notebooks",
 }
 
 
-EVERYDAY = [Feature.BACKUP, Feature.PORTS, Feature.RESIZE, Feature.EFS, Feature.LOGS, Feature.SPOT]
+EVERYDAY = [Feature.BACKUP, Feature.PORTS, Feature.RESIZE, Feature.EFS, Feature.LOGS, Feature.JOBS, Feature.SPOT]
 """What an account is used for, beside the clusters themselves, if nobody says otherwise."""
 
 

@@ -52,6 +52,7 @@ THINGS = {
     "key-alias": f"arn:*:kms:*:{{account_id}}:alias/{ROLE_PREFIX}*",
     "bucket": f"arn:*:s3:::{ROLE_PREFIX}*",
     "object": f"arn:*:s3:::{ROLE_PREFIX}*/*",
+    "job-object": f"arn:*:s3:::{ROLE_PREFIX}*/jobs/*",
     "parameter": f"arn:*:ssm:*:{{account_id}}:parameter/{PARAMETERS}/*",
     "log-group": f"arn:*:logs:*:{{account_id}}:log-group:/{PARAMETERS}/*",
     "stack": f"arn:*:cloudformation:*:{{account_id}}:stack/{ROLE_PREFIX}*/*",
