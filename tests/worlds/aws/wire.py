@@ -125,10 +125,13 @@ def parse(call: Call, response: Response) -> Answer:
     raw = {
         "status_code": response.status_code,
         "headers": HTTPHeaders.from_pairs(response.headers),
-        "body": response.get_data(),
+        # Else it would be read as text.
+        "body": io.BytesIO(response.get_data()) if model.has_streaming_output else response.get_data(),
     }
     answer: Answer = parser.parse(raw, model.output_shape)
     answer.pop("ResponseMetadata", None)
+    if model.has_streaming_output:
+        answer[model.output_shape.serialization["payload"]] = response.get_data()
     return answer
 
 
