@@ -28,6 +28,7 @@ _MEANINGS: dict[int, tuple[type[errors.GroundworkError], str, str]] = {
     errno.EROFS: (errors.AccessDenied, "the disk is read-only", "Mount it writable, or set GROUNDWORK_HOME."),
     errno.ENOENT: (errors.NotFound, "there is no such file", "Check its name."),
     errno.EISDIR: (errors.Conflict, "a folder of that name is there", "Choose another name."),
+    errno.EEXIST: (errors.Conflict, "a file is where a folder has to be", "Choose another name."),
     errno.ENOTDIR: (errors.Conflict, "a file is where a folder has to be", "Choose another name."),
     errno.ENAMETOOLONG: (errors.BadInput, "the name is too long for this disk", "Give it a shorter one."),
     errno.EMFILE: (errors.NoCapacity, "too many files are open", "Raise the limit on open files (ulimit -n)."),

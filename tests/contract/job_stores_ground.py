@@ -20,7 +20,7 @@ from tasks.stores.base import JobStore, JobStores
 from tasks.stores.folder import FolderStores
 from tasks.stores.s3 import EVERY_S, S3Stores
 from tests.contract.least_rights import EXTERNAL_ID, role
-from tests.worlds.aws_world import CUSTOMER, AwsWorld
+from tests.worlds.aws_world import CUSTOMER
 
 REGION = "us-east-1"
 FEATURES = (Feature.CLUSTERS, Feature.NETWORKS, Feature.JOBS)
@@ -46,6 +46,7 @@ class S3Place:
     role: str
 
     def objects(self) -> BucketObjects:
+        """The bucket, in a session of its own."""
         return BucketObjects(assumed(self.role, EXTERNAL_ID, REGION), REGION, self.bucket, CUSTOMER)
 
     def stores(self, every_s: float = EVERY_S) -> JobStores:
@@ -121,8 +122,3 @@ def kill_when(place: Place, data: bytes, least: int) -> None:
             assert told.poll(120), "it does not go on"
             given = told.recv()
         process.kill()
-
-
-def seen_growing(aws: AwsWorld, count: int) -> bool:
-    """Whether so many objects were put already."""
-    return len([call for call in aws.calls("s3:PutObject") if call["status"] == 200]) >= count
