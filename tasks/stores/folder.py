@@ -5,7 +5,6 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -61,7 +60,7 @@ class FolderStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._open: OrderedDict[str, BinaryIO] = OrderedDict()
+        self._open: dict[str, BinaryIO] = {}
 
     def read(self, name: str) -> bytes | None:
         """Return what is under a name."""
@@ -90,15 +89,11 @@ class FolderStore:
 
     def append(self, name: str, data: bytes) -> None:
         """Add to a log; it is on its way to the disk at once."""
-        path = self._path(name)
-        with _translated(path):
-            file = self._opened(name, path)
-            end = file.seek(0, os.SEEK_END)
-            try:
-                _write_all(file, data)
-            except OSError:
-                file.truncate(end)
-                raise
+        file = self._open.get(name) or self._opened(name)
+        try:
+            _write_all(file, data)
+        except OSError as error:
+            raise _error(error, self._path(name)) from error
 
     def flush(self) -> None:
         """Do nothing: what was appended is seen at once."""
@@ -141,15 +136,14 @@ class FolderStore:
     def _path(self, name: str) -> Path:
         return self._folder / checked(name)
 
-    def _opened(self, name: str, path: Path) -> BinaryIO:
-        if name in self._open:
-            self._open.move_to_end(name)
-            return self._open[name]
-        _make(path.parent)
-        # Nothing waits in this process's memory: what `size` tells is there even if we are killed now.
-        self._open[name] = cast(BinaryIO, open(path, "ab", buffering=0, opener=_private))  # noqa: SIM115
-        if len(self._open) > _MOST_OPEN:
-            self._open.popitem(last=False)[1].close()
+    def _opened(self, name: str) -> BinaryIO:
+        path = self._path(name)
+        with _translated(path):
+            _make(path.parent)
+            if len(self._open) >= _MOST_OPEN:
+                self._open.pop(next(iter(self._open))).close()
+            # Nothing waits in this process's memory: what `size` tells is there even if we are killed now.
+            self._open[name] = cast(BinaryIO, open(path, "ab", buffering=0, opener=_private))  # noqa: SIM115
         return self._open[name]
 
     @contextmanager
@@ -183,9 +177,14 @@ def _private(path: str, flags: int) -> int:
 
 
 def _write_all(file: BinaryIO, data: bytes) -> None:
-    left = memoryview(data)
-    while left:
-        left = left[file.write(left) :]
+    """Write all or nothing: what a full disk took of it is taken back."""
+    written = file.write(data)
+    try:
+        while written < len(data):
+            written += file.write(memoryview(data)[written:])
+    except OSError:
+        file.truncate(file.seek(0, os.SEEK_END) - written)
+        raise
 
 
 @contextmanager
