@@ -35,6 +35,7 @@ class Feature(StrEnum):
     RESIZE = "resize"
     EFS = "efs"
     LOGS = "logs"
+    JOBS = "jobs"
     SPOT = "spot"
     SAGEMAKER = "sagemaker"
     SOURCES = "sources"
@@ -58,6 +59,7 @@ _PRICES = {
     Feature.RESIZE: "nodes keep the type that they were made with",
     Feature.EFS: "no shared folder outlives its cluster",
     Feature.LOGS: "logs stay on the nodes and in Prefect",
+    Feature.JOBS: "jobs' output and results stay on the Prefect worker's machine",
     Feature.SPOT: "nodes are paid at the full price",
     Feature.SAGEMAKER: "no SageMaker domain, projects and notebooks",
     Feature.SOURCES: "programs of jobs come out of git, not out of S3",
@@ -70,6 +72,7 @@ EVERYDAY = [
     Feature.RESIZE,
     Feature.EFS,
     Feature.LOGS,
+    Feature.JOBS,
     Feature.SPOT,
     Feature.SOURCES,
 ]

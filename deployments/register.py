@@ -71,13 +71,14 @@ def _register_blocks(client: "SyncPrefectClient") -> None:
     from blocks.cluster import Cluster
     from blocks.cluster_key import ClusterKey
     from blocks.git_credentials import GitCredentials
+    from blocks.job_store import JobStore
     from blocks.jump_host import JumpHost
     from blocks.local_machine import Hosts, LocalMachine
     from blocks.logos import logo
 
     # Its own picture is somewhere on the internet, which the UI's pages do not ask.
     AwsCredentials._logo_url = str(logo("aws-credentials"))  # noqa: SLF001
-    for noun in (LocalMachine, Cluster, GitCredentials, ClusterKey, JumpHost, AwsCredentials, AwsAccount):
+    for noun in (LocalMachine, Cluster, GitCredentials, ClusterKey, JumpHost, JobStore, AwsCredentials, AwsAccount):
         noun.register_type_and_schema()
     try:
         client.read_block_document_by_name(THIS_MACHINE, LocalMachine.get_block_type_slug())

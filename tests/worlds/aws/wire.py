@@ -131,6 +131,8 @@ def parse(call: Call, response: Response) -> Answer:
     }
     answer: Answer = parser.parse(raw, model.output_shape)
     answer.pop("ResponseMetadata", None)
+    if model.has_streaming_output:
+        answer[model.output_shape.serialization["payload"]] = response.get_data()
     return answer
 
 

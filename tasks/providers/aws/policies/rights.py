@@ -233,6 +233,18 @@ _TABLE: tuple[tuple[Feature, tuple[Variant, ...], str, str], ...] = (
         "logs:CreateLogGroup DeleteLogGroup FilterLogEvents PutRetentionPolicy TagResource : log-group",
     ),
     (Feature.LOGS, _BOTH, "", "logs:DescribeLogGroups *"),
+    # -------------------------------------------------------------------------------------------------------- jobs
+    (
+        Feature.JOBS,
+        _BOTH,
+        "",
+        """
+        s3:AbortMultipartUpload DeleteObject GetObject PutObject : job-object
+        s3:ListBucketMultipartUploads : bucket
+        """,
+    ),
+    # Who may not list a bucket is not told that an object is not there.
+    (Feature.JOBS, _RESTRICTED, "", "s3:ListBucket : bucket"),
     # -------------------------------------------------------------------------------------------------------- spot
     (Feature.SPOT, _BOTH, "spot service", "iam:CreateServiceLinkedRole : spot-service"),
     (Feature.SPOT, _AUTOMATED, "new, spot price", "ec2:RunInstances : instance"),

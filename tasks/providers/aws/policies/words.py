@@ -55,6 +55,7 @@ THINGS = {
     # A job's source lies in whatever bucket the user has.
     "any-bucket": "arn:*:s3:::*",
     "any-object": "arn:*:s3:::*/*",
+    "job-object": f"arn:*:s3:::{ROLE_PREFIX}*/jobs/*",
     "parameter": f"arn:*:ssm:*:{{account_id}}:parameter/{PARAMETERS}/*",
     "log-group": f"arn:*:logs:*:{{account_id}}:log-group:/{PARAMETERS}/*",
     "stack": f"arn:*:cloudformation:*:{{account_id}}:stack/{ROLE_PREFIX}*/*",

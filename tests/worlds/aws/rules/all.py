@@ -34,6 +34,7 @@ import tests.worlds.aws.rules.quotas
 import tests.worlds.aws.rules.regions
 import tests.worlds.aws.rules.routes
 import tests.worlds.aws.rules.s3
+import tests.worlds.aws.rules.s3_uploads
 import tests.worlds.aws.rules.secrets
 import tests.worlds.aws.rules.service_roles
 import tests.worlds.aws.rules.simulate

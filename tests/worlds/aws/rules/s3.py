@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from moto.s3.models import FakeBucket, PublicAccessBlock, s3_backends
 from moto.s3.utils import bucket_policy_is_public
 
+from tests.worlds.aws import models
 from tests.worlds.aws.call import Answer, Call, Refused
 from tests.worlds.aws.permissions import attached
 from tests.worlds.aws.permissions.conditions import as_list
@@ -127,6 +128,22 @@ def _is_not_public(bucket: FakeBucket, call: Call) -> None:
             "Access."
         )
         raise Refused("AccessDenied", text, 403)
+
+
+def _naming_owners() -> list[str]:
+    model = models.service_model("s3")
+    shapes = {name: model.operation_model(name).input_shape for name in model.operation_names}
+    return [name for name, shape in shapes.items() if shape and "ExpectedBucketOwner" in shape.members]
+
+
+@refuse("s3", *_naming_owners())
+def _is_whose_it_is_said_to_be(_: "World", call: Call) -> None:
+    """Refuse a bucket of another account than the one that the caller names."""
+    for bucket, named in (("Bucket", "ExpectedBucketOwner"), ("CopySource", "ExpectedSourceBucketOwner")):
+        name = str(call.params.get(bucket, "")).lstrip("/").partition("/")[0]
+        owner = s3_backends.bucket_accounts.get(name)
+        if owner and call.params.get(named) not in (None, owner[1]):
+            raise Refused("AccessDenied", "Access Denied", 403)
 
 
 class Continued:

@@ -1,0 +1,1 @@
+"""Places for what is kept of jobs, outside Prefect and outside their clusters."""
