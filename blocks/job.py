@@ -69,7 +69,10 @@ class Ending(BaseModel):
 
 
 class JobRecord(BaseModel):
-    """All that is remembered of a job, kept as ``job.json`` beside its output."""
+    """All that is remembered of a job, kept as ``job.json`` beside its output.
+
+    ``environment_hash`` names the Python environment that its source asked for; empty: none, the nodes' own.
+    """
 
     id: str
     spec: JobSpec
@@ -86,6 +89,7 @@ class JobRecord(BaseModel):
     folder: str = ""
     tree_hash: str = ""
     node_hashes: dict[str, str] = Field(default_factory=dict)
+    environment_hash: str = ""
     ending: Ending | None = None
     created_at: datetime
     started_at: datetime | None = None

@@ -22,7 +22,9 @@ from tasks.jobs import (
     follow,
     is_launched,
     launch,
+    provide_environment,
     settle,
+    wants_environment,
     warm_sessions,
 )
 from tasks.records import find, read
@@ -50,6 +52,7 @@ def run_job(
 
     Its output is shown here while it runs and kept whole in a file; what it leaves in the folder named by
     GROUNDWORK_OUTPUT is kept too. A run that was killed follows the same program when it is retried.
+    Packages that a requirements.txt or pyproject.toml in its folder names are installed for it.
 
     Args:
         name: The job's name: small letters, digits and dashes, 32 at most.
@@ -85,6 +88,8 @@ def run_job(
             if not is_launched(job, place):
                 warm = warm_sessions.submit(place)
                 job = check_out(job, place, credentials)
+                if wants_environment(job):
+                    job = provide_environment(job, place)
                 warm.result()
                 job = launch(job, place)
             ending = follow(job, place)

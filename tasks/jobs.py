@@ -12,7 +12,7 @@ from blocks.errors import BadInput, CommandFailed, NodeUnreachable, WrongState
 from blocks.git_credentials import GitCredentials
 from blocks.job import Ending, JobRecord, JobSpec, JobState
 from blocks.names import seconds
-from tasks import bootstrap, checkout, job_store, mpi, results, source_url, telling
+from tasks import bootstrap, checkout, environments, job_store, mpi, requirements, results, source_url, telling
 from tasks.entry import leave, runner_to, sessions_to
 from tasks.providers.accounts import provider_for
 from tasks.run_log import RunLog
@@ -106,6 +106,7 @@ def check_out(job: JobRecord, cluster: Cluster, credentials: GitCredentials | No
 
     Raises:
         SourceRefused: The repository, reference, folder or credentials are not as asked.
+        RequirementsRefused: It asks for more than packages of an index.
     """
     job = job_store.change(job, JobState.CHECKOUT, cluster_uuid=cluster.uuid)
     tree = Path(tempfile.mkdtemp(prefix="groundwork-"))
@@ -121,6 +122,7 @@ def check_out(job: JobRecord, cluster: Cluster, credentials: GitCredentials | No
         )
         if fetched.hint:
             telling.note(fetched.hint)
+        environments.note(job.id, requirements.found(tree / "source", fetched.folder))
         sessions = sessions_to(cluster)
         checkout.ship(tree / "source", sessions.to(cluster.head), _folder(job, cluster, "source"))
     finally:
@@ -133,6 +135,7 @@ def check_out(job: JobRecord, cluster: Cluster, credentials: GitCredentials | No
         folder=fetched.folder,
         tree_hash=fetched.tree_hash,
         node_hashes=_same_hashes(job, cluster, fetched.tree_hash),
+        environment_hash="",
     )
 
 
@@ -149,6 +152,26 @@ def _folder(job: JobRecord, cluster: Cluster, *parts: str) -> str:
     return "/".join([bootstrap.Furniture(cluster.require_ground().shared).jobs, job.id, *parts])
 
 
+def wants_environment(job: JobRecord) -> bool:
+    """Tell whether the source of a job asks for Python packages of its own."""
+    return environments.noted(job.id) is not None
+
+
+@step("environment of {job.id}", limit_s=None)
+def provide_environment(job: JobRecord, cluster: Cluster) -> JobRecord:
+    """Put the Python packages that the source asks for onto the cluster, where they are not there from an earlier job.
+
+    Raises:
+        RequirementsRefused: They cannot be had; which one, and why.
+    """
+    wanted = environments.noted(job.id)
+    if wanted is None:
+        return job
+    made = environments.ensure(wanted, sessions_to(cluster).to(cluster.head), cluster.require_ground())
+    telling.note(made.says)
+    return job_store.change(job, JobState.CHECKOUT, environment_hash=made.hash)
+
+
 @step("launch {job.id} on {cluster.name}")
 def launch(job: JobRecord, cluster: Cluster) -> JobRecord:
     """Start mpiexec on the head, detached: it goes on whatever happens to us. A second call starts nothing."""
@@ -163,6 +186,7 @@ def launch(job: JobRecord, cluster: Cluster) -> JobRecord:
             job_id=job.id,
             argv=mpi.program(job.spec.command, raw=job.spec.raw),
             workdir="/".join(filter(None, [_folder(job, cluster, "source"), job.folder])),
+            python=environments.python_of(job.environment_hash, cluster.require_ground()),
             ranks=ranks,
             environment=job.spec.environment | {"GROUNDWORK_OUTPUT": output},
             timeout_s=seconds(job.spec.timeout),
