@@ -11,6 +11,8 @@
     |   +-- WrongState      not in this state
     |   +-- SourceRefused   the program's source cannot be had as asked
     |       +-- SourceUnreachable  retryable
+    |   +-- RequirementsRefused  the program's packages cannot be had as asked
+    |       +-- IndexUnreachable  retryable
     +-- ProviderError       the place where clusters stand
     |   +-- CredentialsInvalid  it does not know us: nothing was seen, nothing was done
     |   +-- AccessDenied    it knows us, and does not allow this
@@ -96,6 +98,16 @@ class SourceRefused(UserError):
 
 class SourceUnreachable(SourceRefused):
     """The server of the program's source does not answer as it should; the same call may pass later."""
+
+    retryable = True
+
+
+class RequirementsRefused(UserError):
+    """The packages that a program's source asks for cannot be had as asked."""
+
+
+class IndexUnreachable(RequirementsRefused):
+    """The package index does not answer as it should; the same call may pass later."""
 
     retryable = True
 

@@ -130,6 +130,7 @@ class JobRecord(BaseModel):
     """All that is remembered of a job, kept as ``job.json`` beside its attempts' output and results.
 
     ``commit`` is git's, or of objects ``sha256:`` and a hash over all of them (`tasks.object_source`).
+    ``environment_hash`` names the Python environment that its source asked for; empty: none, the nodes' own.
     """
 
     id: str
@@ -146,6 +147,7 @@ class JobRecord(BaseModel):
     folder: str = ""
     tree_hash: str = ""
     node_hashes: dict[str, str] = Field(default_factory=dict)
+    environment_hash: str = ""
     ending: Ending | None = None
     created_at: datetime
     ended_at: datetime | None = None

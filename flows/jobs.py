@@ -32,7 +32,16 @@ from flows.local_clusters import create_local_cluster
 from tasks.attempts import begin_attempt, collect, end_attempt, follow, launch, lost_by, wants_attempt
 from tasks.entry import entered
 from tasks.job_ending import no_rank_left, remembered
-from tasks.jobs import check_job, check_out, claim_job, is_checked_out, settle, warm_sessions
+from tasks.jobs import (
+    check_job,
+    check_out,
+    claim_job,
+    is_checked_out,
+    provide_environment,
+    settle,
+    wants_environment,
+    warm_sessions,
+)
 from tasks.records import find, read
 from tasks.steps import sentence
 
@@ -66,6 +75,7 @@ def run_job(
 
     Its output is shown here while it runs and kept whole in a file; what it leaves in the folder named by
     GROUNDWORK_OUTPUT is kept too. A run that was killed follows the same program when it is retried.
+    Packages that a requirements.txt or pyproject.toml in its folder names are installed for it.
 
     Args:
         name: The job's name: small letters, digits and dashes, 32 at most.
@@ -118,6 +128,8 @@ def run_job(
             warm = warm_sessions.submit(place)
             job = check_out(job, place, credentials)
             warm.result()
+        if wants_environment(job):
+            job = provide_environment(job, place)
         while wants_attempt(job):
             job = _attempt(job, place)
         settle(job)

@@ -7,7 +7,7 @@ from blocks.cluster import Cluster, Node
 from blocks.errors import NodeUnreachable, RemoteError
 from blocks.job import Attempt, Cause, Ending, JobRecord, JobState
 from blocks.names import seconds
-from tasks import job_secrets, job_store, mpi, results, telling
+from tasks import environments, job_secrets, job_store, mpi, results, telling
 from tasks.bootstrap import Furniture
 from tasks.entry import leave, runner_to, sessions_to
 from tasks.layout import layout_of
@@ -78,7 +78,8 @@ def launch(job: JobRecord, cluster: Cluster) -> JobRecord:
         Launch(
             job_id=job.attempt_id,
             argv=mpi.program(job.spec.command, raw=job.spec.raw),
-            workdir=place.job(job.id, "source", job.folder),
+            workdir="/".join(filter(None, [place.source(job.id, job.tree_hash), job.folder])),
+            python=environments.python_of(job.environment_hash, cluster.require_ground()),
             ranks=layout.ranks,
             layout=layout,
             environment=told | job.spec.environment,

@@ -8,6 +8,7 @@ Everything goes onto the shared folder, in one write for all nodes::
     <shared>/.groundwork/ssh/            the cluster's key, known_hosts, ssh_config, and the open connections
     <shared>/.groundwork/sshx            how mpiexec reaches another node
     <shared>/.groundwork/warm            opens the head's connections to all nodes, and keeps them
+    <shared>/.groundwork/environments/   jobs' own Python packages, made by ``tasks/environments.py``
 """
 
 import hashlib
@@ -25,7 +26,7 @@ from tasks.ssh import Session
 
 ON_NODE = Path(__file__).parent / "on_node"
 SCRIPTS = (
-    *("look.py", "tree_hash.py"),
+    *("look.py", "tree_hash.py", "environment.py"),
     *("job_agent.py", "job_supervisor.py", "job_folder.py"),
     *("job_output.py", "rank_guard.sh", "rank_dress.py", "rank_start.py", "rank_output.py", "rank_failed.py"),
 )
@@ -65,6 +66,14 @@ class Furniture:
     def job(self, job_id: str, *parts: str) -> str:
         """The folder of a job or of an attempt at it, or what is in it."""
         return "/".join(filter(None, [self.jobs, job_id, *parts]))
+
+    def source(self, job_id: str, tree_hash: str) -> str:
+        """The folder of a job's program: of one tree, for a branch may move before a killed run is retried."""
+        return self.job(job_id, f"source-{tree_hash[:12]}")
+
+    def environment(self, name: str) -> str:
+        """The folder of one environment of Python packages."""
+        return f"{self.base}/environments/{name}"
 
     def script(self, name: str) -> str:
         """The path of a script of ``tasks/on_node``."""

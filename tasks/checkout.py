@@ -224,14 +224,21 @@ def ship(tree: Path, session: Session, into: str, *, timeout_s: float = 600) -> 
     part = f"{into}.part"
     session.run(["rm", "-rf", "--", part])
     session.run(["mkdir", "-p", "-m", "0700", "--", part])
-    with tempfile.TemporaryFile() as packed:
-        with tarfile.open(fileobj=packed, mode="w") as tar:
-            for path in sorted(tree.iterdir()):
-                tar.add(path, arcname=path.name, filter=_plain)
-        packed.seek(0)
-        chunks: Iterator[bytes] = iter(lambda: packed.read(262_144), b"")
+    with packed(tree) as (chunks, _):
         session.run(["tar", "-x", "--no-same-owner", "-C", part, "-f", "-"], stdin=chunks, timeout_s=timeout_s)
     session.run(["mv", "-T", "--", part, into])
+
+
+@contextmanager
+def packed(tree: Path) -> Iterator[tuple[Iterator[bytes], int]]:
+    """Give a tree as the chunks of a tar, and how many bytes they are."""
+    with tempfile.TemporaryFile() as file:
+        with tarfile.open(fileobj=file, mode="w") as tar:
+            for path in sorted(tree.iterdir()):
+                tar.add(path, arcname=path.name, filter=_plain)
+        size = file.tell()
+        file.seek(0)
+        yield iter(lambda: file.read(262_144), b""), size
 
 
 def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -11,7 +11,8 @@ from blocks.cluster import Cluster, State
 from blocks.errors import BadInput, CommandFailed, WrongState
 from blocks.git_credentials import GitCredentials
 from blocks.job import JobRecord, JobSpec, JobState
-from tasks import bootstrap, checkout, job_secrets, job_store, mpi, sources, telling
+from tasks import checkout, environments, job_secrets, job_store, mpi, requirements, sources, telling
+from tasks.bootstrap import Furniture, warm_up
 from tasks.entry import runner_to, sessions_to
 from tasks.layout import layout_of
 from tasks.runner import raise_for
@@ -95,7 +96,7 @@ def is_checked_out(job: JobRecord, cluster: Cluster) -> bool:
 def warm_sessions(cluster: Cluster) -> None:
     """Open what the launch will need while the source is checked out."""
     head = sessions_to(cluster).to(cluster.head)
-    bootstrap.warm_up(head, cluster)
+    warm_up(head, cluster)
     runner_to(cluster)
 
 
@@ -107,15 +108,18 @@ def check_out(job: JobRecord, cluster: Cluster, credentials: GitCredentials | No
 
     Raises:
         SourceRefused: The repository, reference, folder, objects or credentials are not as asked.
+        RequirementsRefused: It asks for more than packages of an index.
     """
     job = job_store.change(job, JobState.CHECKOUT, cluster_uuid=cluster.uuid)
+    place = Furniture(cluster.require_ground().shared)
     tree = Path(tempfile.mkdtemp(prefix="groundwork-"))
     try:
         fetched = sources.take(job.spec, cluster, credentials, into=tree / "source")
         if fetched.hint:
             telling.note(fetched.hint)
+        environments.note(job.id, requirements.found(tree / "source", fetched.folder))
         sessions = sessions_to(cluster)
-        checkout.ship(tree / "source", sessions.to(cluster.head), _source(job, cluster))
+        checkout.ship(tree / "source", sessions.to(cluster.head), place.source(job.id, fetched.tree_hash))
     finally:
         shutil.rmtree(tree, ignore_errors=True)
     telling.note(f"{fetched.repository} at {fetched.commit}")
@@ -126,20 +130,38 @@ def check_out(job: JobRecord, cluster: Cluster, credentials: GitCredentials | No
         folder=fetched.folder,
         tree_hash=fetched.tree_hash,
         node_hashes=_same_hashes(job, cluster, fetched.tree_hash),
+        environment_hash="",
     )
 
 
 def _same_hashes(job: JobRecord, cluster: Cluster, wanted: str) -> dict[str, str]:
     everyone = sessions_to(cluster).to_all(cluster.nodes)
-    hashes = checkout.hash_on(everyone, cluster.require_ground().python, _source(job, cluster))
+    ground = cluster.require_ground()
+    hashes = checkout.hash_on(everyone, ground.python, Furniture(ground.shared).source(job.id, wanted))
     others = [node for node, seen in hashes.items() if seen != wanted]
     if others:
         raise CommandFailed("sees another source than was checked out", where=", ".join(others))
     return hashes
 
 
-def _source(job: JobRecord, cluster: Cluster) -> str:
-    return bootstrap.Furniture(cluster.require_ground().shared).job(job.id, "source")
+def wants_environment(job: JobRecord) -> bool:
+    """Tell whether the source of a job asks for Python packages of its own that it was not yet given."""
+    return not job.environment_hash and environments.noted(job.id) is not None
+
+
+@step("environment of {job.id}", limit_s=None)
+def provide_environment(job: JobRecord, cluster: Cluster) -> JobRecord:
+    """Put the Python packages that the source asks for onto the cluster, where they are not there from an earlier job.
+
+    Raises:
+        RequirementsRefused: They cannot be had; which one, and why.
+    """
+    wanted = environments.noted(job.id)
+    if wanted is None:
+        return job
+    made = environments.ensure(wanted, sessions_to(cluster).to(cluster.head), cluster.require_ground())
+    telling.note(made.says)
+    return job_store.change(job, JobState.CHECKOUT, environment_hash=made.hash)
 
 
 @step("say how {job.id} ended")

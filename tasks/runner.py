@@ -41,6 +41,8 @@ _CHUNK_BYTES = 1_048_576
 class Launch(BaseModel):
     """What to start: ``argv`` as ``tasks.mpi.program`` made it, in ``workdir`` (a path on the nodes).
 
+    ``python`` is the program's own Python on the nodes; empty: the one that all nodes have. What lies beside it is
+    found first by every program.
     ``layout`` says where the ranks go; without one they fill the hostfile's slots. ``secrets`` are variables whose
     values are hidden in the output and lie in no file. ``output_limit_bytes`` is each stream's; 0: none.
     """
@@ -50,6 +52,7 @@ class Launch(BaseModel):
     job_id: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}(/attempt-[1-9][0-9]{0,3})?$")]
     argv: list[str] = Field(min_length=1)
     workdir: str
+    python: str = ""
     ranks: int = Field(ge=1)
     layout: Layout | None = None
     environment: dict[str, str] = Field(default_factory=dict)
@@ -205,7 +208,8 @@ class Runner:
         return self._place.script(name)
 
     def _asked_for(self, launch: Launch) -> dict[str, Any]:
-        words = [self._ground.python, self._script("rank_start.py"), self._folder(launch), *launch.argv[len(PYTHON) :]]
+        python = launch.python or self._ground.python
+        words = [python, self._script("rank_start.py"), self._folder(launch), *launch.argv[len(PYTHON) :]]
         if tuple(launch.argv[: len(PYTHON)]) != PYTHON:
             words = launch.argv
         # Variables of ours do not change how a launcher, a loader or an interpreter starts; all others may, and may be
@@ -233,7 +237,9 @@ class Runner:
         }
 
     def _guard(self, launch: Launch) -> list[str]:
-        return ["/bin/sh", self._script("rank_guard.sh"), self._ground.python, self._folder(launch), launch.workdir]
+        programs = launch.python.rpartition("/")[0] or "-"
+        guard = ["/bin/sh", self._script("rank_guard.sh"), self._ground.python]
+        return [*guard, programs, self._folder(launch), launch.workdir]
 
     def _folder(self, launch: Launch) -> str:
         return f"{self._place.jobs}/{launch.job_id}"
