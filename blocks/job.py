@@ -129,11 +129,13 @@ class Attempt(BaseModel):
 class JobRecord(BaseModel):
     """All that is remembered of a job, kept as ``job.json`` beside its attempts' output and results.
 
+    ``store`` is the name of the job store's document; empty: the folder of the machine that its run was on.
     ``commit`` is git's, or of objects ``sha256:`` and a hash over all of them (`tasks.object_source`).
     ``environment_hash`` names the Python environment that its source asked for; empty: none, the nodes' own.
     """
 
     id: str
+    store: str = ""
     spec: JobSpec
     state: JobState = JobState.NEW
     seed_state: str = "NEW"

@@ -105,12 +105,14 @@ def _finish(client: "SyncPrefectClient", flow: str, about: str, /, **parameters:
 
 def _run_job(client: "SyncPrefectClient") -> str:
     """Run the example out of this repository's own git, and return the last line to say."""
-    from blocks.job import JobRecord, JobState
-    from tasks.home import job_folder
+    from blocks.job import JobState
+    from tasks import job_records
 
     asked = {"name": JOB, "source": f"file://{ROOT}", "folder": FOLDER, "command": COMMAND, "timeout": "10m"}
     run = _finish(client, "run-job", f"{FOLDER}/{COMMAND}", cluster=_reference(), **asked)
-    job = JobRecord.model_validate_json((job_folder(f"{JOB}-{str(run)[:8]}") / "job.json").read_bytes())
+    job = job_records.find(job_records.store_named(None), f"{JOB}-{str(run)[:8]}")
+    if job is None:
+        raise JobError("the run completed, but no job is kept", where=f"run {run}")
     if job.state is not JobState.FINISHED:
         raise JobError(f"the run completed, but the job is {job.state}: {job.reason}", where=f"job {job.id}")
     return f"OK: job {job.spec.name} ran {job.attempt.ranks} ranks on {job.attempt.nodes} nodes"

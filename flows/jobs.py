@@ -10,6 +10,7 @@ from blocks.cluster import Cluster
 from blocks.errors import RemoteError
 from blocks.git_credentials import GitCredentials
 from blocks.job import Cause, JobRecord, JobSpec
+from blocks.job_store import JobStore
 from blocks.names import (
     MOST_NODES,
     Command,
@@ -70,6 +71,7 @@ def run_job(
     submodules: bool = False,
     output_per_rank: bool = False,
     output_limit_mib: MebiBytes = 0,
+    store: JobStore | None = None,
 ) -> None:
     """Check a program out of git or S3 and run it with mpiexec over a cluster's slots.
 
@@ -100,6 +102,8 @@ def run_job(
         submodules: Check out the repository's submodules too.
         output_per_rank: Keep each rank's output in files of its own too.
         output_limit_mib: How many MiB of each stream are kept; the rest is cut, and a line says so. 0: all is kept.
+        store: Where the job's record, output and results are kept. Empty: as the document `default` says, if there is
+            one, or else in a folder of the Prefect worker's machine.
     """
     spec = JobSpec(
         name=name,
@@ -122,7 +126,7 @@ def run_job(
         output_limit_mib=output_limit_mib,
     )
     check_job(spec, cluster, nodes, credentials)
-    job = claim_job(spec, cluster)
+    job = claim_job(spec, cluster, store)
     with remembered(job), _place_for(job, cluster, nodes) as place, entered(place):
         if not is_checked_out(job, place):
             warm = warm_sessions.submit(place)

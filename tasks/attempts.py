@@ -1,13 +1,16 @@
 """The attempts at a job's program: begun, launched, followed, brought home, ended."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 
 from blocks.cluster import Cluster, Node
 from blocks.errors import NodeUnreachable, RemoteError
 from blocks.job import Attempt, Cause, Ending, JobRecord, JobState
 from blocks.names import seconds
-from tasks import environments, job_secrets, job_store, mpi, results, telling
+from tasks import environments, job_records, job_secrets, mpi, results, telling
 from tasks.bootstrap import Furniture
 from tasks.entry import leave, runner_to, sessions_to
 from tasks.layout import layout_of
@@ -39,7 +42,7 @@ def begin_attempt(job: JobRecord) -> JobRecord:
     if number > 1 and job.attempt.ended_at is not None:
         telling.note(f"attempt {number} of {job.spec.retries + 1} begins {job.spec.retry_delay} after the last one")
         _wait_until(job.attempt.ended_at + timedelta(seconds=seconds(job.spec.retry_delay)))
-    return job_store.change(job, JobState.RUNNING, attempts=[*job.attempts, Attempt(number=number)])
+    return job_records.change(job, JobState.RUNNING, attempts=[*job.attempts, Attempt(number=number)])
 
 
 def _wait_until(moment: datetime) -> None:
@@ -66,7 +69,7 @@ def launch(job: JobRecord, cluster: Cluster) -> JobRecord:
     layout = layout_of(job.spec, cluster.nodes)
     place = Furniture(cluster.require_ground().shared)
     about = {"ranks": layout.ranks, "nodes": len(layout.nodes), "threads": layout.threads}
-    job = job_store.change_attempt(job, started_at=datetime.now(UTC), **about)
+    job = job_records.change_attempt(job, started_at=datetime.now(UTC), **about)
     output = place.job(job.attempt_id, "output")
     sessions_to(cluster).to(cluster.head).run(["mkdir", "-p", output])
     told = {
@@ -96,7 +99,8 @@ def launch(job: JobRecord, cluster: Cluster) -> JobRecord:
 @step("follow {job.attempt_id}", limit_s=None)
 def follow(job: JobRecord, cluster: Cluster) -> Ending:
     """Keep and show the program's output until it ends. After a lost connection it goes on where it was."""
-    log = RunLog({stream: job_store.output_file(job, stream) for stream in ("stdout", "stderr")})
+    names = {stream: job_records.output_name(job, stream) for stream in job_records.STREAMS}
+    log = RunLog(job_records.store_of(job), names)
     try:
         return runner_to(cluster).follow(job.attempt_id, log)
     except NodeUnreachable:
@@ -126,14 +130,18 @@ def _head_is_down(cluster: Cluster) -> bool:
 @step("bring home the results of {job.attempt_id}")
 def collect(job: JobRecord, cluster: Cluster, ending: Ending) -> None:
     """Keep what the program left in its output folder, and each rank's output if asked for; also when it failed."""
-    job = job_store.change(job, JobState.COLLECTING, reason=ending.reason)
+    job = job_records.change(job, JobState.COLLECTING, reason=ending.reason)
     if ending.node_lost and ending.node == cluster.head.name:
         telling.note("the head is gone: what the program left on the shared folder stays there")
         return
     head, place = sessions_to(cluster).to(cluster.head), Furniture(cluster.require_ground().shared)
-    results.bring_home(head, place.job(job.attempt_id, "output"), job_store.results_folder(job))
+    results.bring_home(head, place.job(job.attempt_id, "output"), partial(_keep, job, job_records.results_name))
     if job.spec.output_per_rank:
-        results.bring_home(head, place.job(job.attempt_id, "ranks"), job_store.ranks_folder(job))
+        results.bring_home(head, place.job(job.attempt_id, "ranks"), partial(_keep, job, job_records.ranks_name))
+
+
+def _keep(job: JobRecord, name_of: Callable[[JobRecord, str], str], name: str, path: Path) -> None:
+    job_records.store_of(job).keep_file(name_of(job, name), path)
 
 
 def lost_by(error: RemoteError) -> Ending:
@@ -142,9 +150,11 @@ def lost_by(error: RemoteError) -> Ending:
 
 
 def end_attempt(job: JobRecord, ending: Ending) -> JobRecord:
-    """Write how an attempt ended, and say it where another one follows."""
-    job = job_store.change_attempt(job, ended_at=datetime.now(UTC), ending=ending)
+    """Write how an attempt ended, whose output is whole now, and say it where another one follows."""
+    for stream in job_records.STREAMS:
+        job_records.store_of(job).finish(job_records.output_name(job, stream))
+    job = job_records.change_attempt(job, ended_at=datetime.now(UTC), ending=ending)
     if not wants_attempt(job):
         return job
     telling.note(f"{job.attempt_id}: {ending.reason}; it is tried again")
-    return job_store.change(job, JobState.TO_BE_RETRIED, reason=ending.reason)
+    return job_records.change(job, JobState.TO_BE_RETRIED, reason=ending.reason)

@@ -22,9 +22,9 @@ from blocks.ground import Ground
 from tasks import installer
 from tasks.bootstrap import Furniture
 from tasks.checkout import packed
-from tasks.home import job_folder
 from tasks.requirements import Requirements
 from tasks.ssh import Session
+from tasks.stores.base import JobStore
 
 INSTALL_LIMIT_S = 1800
 MAKE_LIMIT_S = 1800
@@ -86,19 +86,16 @@ class Environment(BaseModel):
         return f"environment {self.hash[:12]}: {how}"
 
 
-def note(job_id: str, requirements: Requirements | None) -> None:
+def note(store: JobStore, requirements: Requirements | None) -> None:
     """Keep what a job's source asks for beside the job's record, for the step that makes it; None: nothing."""
-    path = job_folder(job_id) / _NOTE
-    if requirements is None:
-        path.unlink(missing_ok=True)
-    else:
-        path.write_text(requirements.model_dump_json(indent=2))
+    if requirements is not None or store.read(_NOTE):
+        store.write(_NOTE, b"" if requirements is None else requirements.model_dump_json(indent=2).encode())
 
 
-def noted(job_id: str) -> Requirements | None:
+def noted(store: JobStore) -> Requirements | None:
     """Return what a job's source asks for."""
-    path = job_folder(job_id) / _NOTE
-    return Requirements.model_validate_json(path.read_text()) if path.exists() else None
+    kept = store.read(_NOTE)
+    return Requirements.model_validate_json(kept) if kept else None
 
 
 def environment_hash(requirements: Requirements, base: Base) -> str:

@@ -14,11 +14,6 @@ def cluster_folder(uuid: str) -> Path:
     return home() / "clusters" / uuid
 
 
-def job_folder(job_id: str) -> Path:
-    """Return the folder that keeps a job's record, log and results. Makes it, 0700."""
-    return _made(home() / "jobs" / job_id)
-
-
 def _made(folder: Path) -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder.resolve()

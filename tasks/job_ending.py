@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from blocks.cluster import Cluster
 from blocks.errors import GroundworkError
 from blocks.job import Ending, JobRecord, JobState
-from tasks import job_store
+from tasks import job_records
 from tasks.entry import leave, runner_to
 from tasks.telling import note
 
@@ -33,9 +33,9 @@ def remembered(job: JobRecord) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        job = job_store.claim(job.id, job.spec)
-        if job.ending is None:
-            job_store.end(job, _ending(error))
+        kept = job_records.find(job.store, job.id) or job
+        if kept.ending is None:
+            job_records.end(kept, _ending(error))
         raise
 
 

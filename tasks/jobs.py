@@ -11,7 +11,8 @@ from blocks.cluster import Cluster, State
 from blocks.errors import BadInput, CommandFailed, WrongState
 from blocks.git_credentials import GitCredentials
 from blocks.job import JobRecord, JobSpec, JobState
-from tasks import checkout, environments, job_secrets, job_store, mpi, requirements, sources, telling
+from blocks.job_store import JobStore
+from tasks import checkout, environments, job_records, job_secrets, mpi, requirements, sources, telling
 from tasks.bootstrap import Furniture, warm_up
 from tasks.entry import runner_to, sessions_to
 from tasks.layout import layout_of
@@ -59,15 +60,16 @@ def _check_cluster(spec: JobSpec, cluster: Cluster) -> None:
 
 
 @step("claim the job {spec.name}")
-def claim_job(spec: JobSpec, cluster: Cluster | None) -> JobRecord:
+def claim_job(spec: JobSpec, cluster: Cluster | None, store: JobStore | None) -> JobRecord:
     """Write the job's record, or find the one of an earlier try of this run that did not come to its end.
 
     A try that did end badly is left as it is: the next one gets a number of its own.
     """
-    run = _flow_run_id()
+    run, kept_in = _flow_run_id(), job_records.store_named(store)
     first = f"{spec.name}-{run[:8]}"
     for number in count(1):
-        job = job_store.claim(
+        job = job_records.claim(
+            kept_in,
             first if number == 1 else f"{first}-{number}",
             spec,
             flow_run=run,
@@ -110,20 +112,20 @@ def check_out(job: JobRecord, cluster: Cluster, credentials: GitCredentials | No
         SourceRefused: The repository, reference, folder, objects or credentials are not as asked.
         RequirementsRefused: It asks for more than packages of an index.
     """
-    job = job_store.change(job, JobState.CHECKOUT, cluster_uuid=cluster.uuid)
+    job = job_records.change(job, JobState.CHECKOUT, cluster_uuid=cluster.uuid)
     place = Furniture(cluster.require_ground().shared)
     tree = Path(tempfile.mkdtemp(prefix="groundwork-"))
     try:
         fetched = sources.take(job.spec, cluster, credentials, into=tree / "source")
         if fetched.hint:
             telling.note(fetched.hint)
-        environments.note(job.id, requirements.found(tree / "source", fetched.folder))
+        environments.note(job_records.store_of(job), requirements.found(tree / "source", fetched.folder))
         sessions = sessions_to(cluster)
         checkout.ship(tree / "source", sessions.to(cluster.head), place.source(job.id, fetched.tree_hash))
     finally:
         shutil.rmtree(tree, ignore_errors=True)
     telling.note(f"{fetched.repository} at {fetched.commit}")
-    return job_store.change(
+    return job_records.change(
         job,
         JobState.CHECKOUT,
         commit=fetched.commit,
@@ -146,7 +148,7 @@ def _same_hashes(job: JobRecord, cluster: Cluster, wanted: str) -> dict[str, str
 
 def wants_environment(job: JobRecord) -> bool:
     """Tell whether the source of a job asks for Python packages of its own that it was not yet given."""
-    return not job.environment_hash and environments.noted(job.id) is not None
+    return not job.environment_hash and environments.noted(job_records.store_of(job)) is not None
 
 
 @step("environment of {job.id}", limit_s=None)
@@ -156,12 +158,12 @@ def provide_environment(job: JobRecord, cluster: Cluster) -> JobRecord:
     Raises:
         RequirementsRefused: They cannot be had; which one, and why.
     """
-    wanted = environments.noted(job.id)
+    wanted = environments.noted(job_records.store_of(job))
     if wanted is None:
         return job
     made = environments.ensure(wanted, sessions_to(cluster).to(cluster.head), cluster.require_ground())
     telling.note(made.says)
-    return job_store.change(job, JobState.CHECKOUT, environment_hash=made.hash)
+    return job_records.change(job, JobState.CHECKOUT, environment_hash=made.hash)
 
 
 @step("say how {job.id} ended")
@@ -174,7 +176,7 @@ def settle(job: JobRecord) -> None:
     ending = job.attempt.ending
     if ending is None:
         raise WrongState("its last attempt has not ended", where=f"job {job.id}")
-    job = job_store.end(job, ending)
+    job = job_records.end(job, ending)
     telling.show_job(job)
     telling.show_pictures(job)
     raise_for(ending)

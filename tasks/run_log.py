@@ -3,9 +3,9 @@
 100 000 log lines cost Prefect 52 s and 57 MB; one batch of lines is one log entry.
 """
 
-from pathlib import Path
-from typing import BinaryIO
+from collections.abc import Mapping
 
+from tasks.stores.base import JobStore
 from tasks.telling import note
 
 MOST_BYTES = 512_000
@@ -13,42 +13,47 @@ TAIL_BYTES = 8_000
 
 
 class RunLog:
-    """Keeps a job's output in files as it comes, and shows its first half megabyte in the run's log.
+    """Keeps a job's output in its store as it comes, and shows its first half megabyte in the run's log.
 
     Args:
-        files: Where each stream is kept; they are appended to.
+        store: The job's.
+        names: What each stream is called there; they are appended to.
         most_bytes: What the run's log shows at most, in bytes.
     """
 
-    def __init__(self, files: dict[str, Path], *, most_bytes: int = MOST_BYTES) -> None:
-        self._files: dict[str, BinaryIO] = {stream: path.open("ab") for stream, path in files.items()}
-        self._paths = files
+    def __init__(self, store: JobStore, names: Mapping[str, str], *, most_bytes: int = MOST_BYTES) -> None:
+        self._store, self._names = store, names
         self._left = most_bytes
         self._hidden = 0
 
     def offset(self, stream: str) -> int:
         """How many bytes of a stream are kept already."""
-        return self._files[stream].tell()
+        return self._store.size(self._names[stream])
 
     def take(self, stream: str, data: bytes) -> None:
         """Keep a piece of output, and show it while there is room."""
-        self._files[stream].write(data)
-        self._files[stream].flush()
+        self._store.append(self._names[stream], data)
         shown = data[: self._left]
         self._left -= len(shown)
         self._hidden += len(data) - len(shown)
-        text = shown.decode(errors="replace").replace("\x00", "\N{SYMBOL FOR NULL}").rstrip("\n")
+        text = _readable(shown).rstrip("\n")
         if text:
             note(text)
 
+    def flush(self) -> None:
+        """Let others see what is kept."""
+        self._store.flush()
+
     def close(self) -> None:
-        """Close the files and show the end of what the log did not show, with the number of bytes left out."""
-        for file in self._files.values():
-            file.close()
+        """Keep what waits, and show the end of what the log did not show, with the number of bytes left out."""
         if self._hidden:
-            path = self._paths["stdout"]
-            with path.open("rb") as kept:
-                kept.seek(max(path.stat().st_size - TAIL_BYTES, 0))
-                tail = kept.read().decode(errors="replace").replace("\x00", "\N{SYMBOL FOR NULL}")
-            note(f"[{self._hidden} bytes are not shown here; all of it is in {path}] ...\n{tail}")
+            name = self._names["stdout"]
+            tail = self._store.read_from(name, max(self._store.size(name) - TAIL_BYTES, 0), TAIL_BYTES)
+            where = self._store.link(name)
+            note(f"[{self._hidden} bytes are not shown here; all of it is in {where}] ...\n{_readable(tail)}")
             self._hidden = 0
+        self._store.close()
+
+
+def _readable(data: bytes) -> str:
+    return data.decode(errors="replace").replace("\x00", "\N{SYMBOL FOR NULL}")

@@ -88,6 +88,10 @@ class Log(Protocol):
         """Take the next bytes of ``stdout`` or ``stderr``."""
         ...
 
+    def flush(self) -> None:
+        """Let others see what was taken; called at each look at the job."""
+        ...
+
 
 class Runner:
     """One open channel to the job agent on a cluster's head. For one thread at a time; several runners are fine."""
@@ -167,6 +171,7 @@ class Runner:
             ending = self._wait_for_end(job_id, _BATCH_EVERY_S)
             while ending is None and self._hand_over(job_id, offsets, log) == _CHUNK_BYTES:
                 pass
+            log.flush()
         while self._hand_over(job_id, offsets, log, all_of_it=True) == _CHUNK_BYTES:
             pass
         return ending

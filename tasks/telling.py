@@ -8,7 +8,7 @@ from prefect.logging import get_run_logger
 
 from blocks.cluster import Cluster
 from blocks.job import Attempt, JobRecord
-from tasks import job_store
+from tasks import job_records
 from tasks.verification import Check
 
 MOST_PICTURES = 8
@@ -41,16 +41,16 @@ def show_nodes(cluster: Cluster) -> None:
 
 def show_job(job: JobRecord) -> None:
     """Show how a job ended, what ran, how each attempt went, and where its whole output and its results are kept."""
-    latest = job.attempt
+    latest, kept = job.attempt, job_records.store_of(job)
     rows = {
         "ended": f"{job.seed_state}: {job.reason}",
         "source": job.spec.source,
         "commit": job.commit,
         "the same tree on": f"{len(job.node_hashes)} nodes (sha256 {job.tree_hash[:16]})",
         "ranks": f"{latest.ranks} on {latest.nodes} nodes of {job.cluster}, {latest.threads} threads each",
-        "output": _link(job_store.output_file(job, "stdout").as_uri()),
-        "errors": _link(job_store.output_file(job, "stderr").as_uri()),
-        "results": _link(job_store.results_folder(job).as_uri()),
+        "output": _link(kept.link(job_records.output_name(job, "stdout"))),
+        "errors": _link(kept.link(job_records.output_name(job, "stderr"))),
+        "results": _link(kept.link(job_records.results_name(job).rstrip("/"))),
     }
     if len(job.attempts) > 1:
         rows |= {f"attempt {attempt.number}": _told_of(attempt) for attempt in job.attempts}
@@ -60,7 +60,7 @@ def show_job(job: JobRecord) -> None:
         whose = f"rank {ending.rank}" if ending.rank >= 0 else "the program"
         table += f"\nThe last lines of {whose}'s errors:\n\n```\n{ending.last_lines.replace('```', '` ` `')}\n```\n"
     create_markdown_artifact(table, key=f"job-{job.id}", description=f"Job {job.id}: {job.reason}")
-    note(f"job {job.id}: {job.reason}; all of its output is in {job_store.output_file(job, 'stdout')}")
+    note(f"job {job.id}: {job.reason}; all of its output is in {kept.link(job_records.output_name(job, 'stdout'))}")
 
 
 def _told_of(attempt: Attempt) -> str:
@@ -81,12 +81,13 @@ def _cell(text: str) -> str:
 
 def show_pictures(job: JobRecord) -> None:
     """Show the pictures (PNG) that a program left in its output folder."""
-    pictures = sorted(job_store.results_folder(job).rglob("*.png"))
-    small = [path for path in pictures if path.stat().st_size <= MOST_PICTURE_BYTES]
-    for number, path in enumerate(small[:MOST_PICTURES], start=1):
-        data = base64.b64encode(path.read_bytes()).decode()
-        create_image_artifact(
-            f"data:image/png;base64,{data}",
-            key=f"picture-{job.id}-{number}",
-            description=f"{path.name} of job {job.id}",
-        )
+    store, folder = job_records.store_of(job), job_records.results_name(job)
+    pictures = [name for name in store.names() if name.startswith(folder) and name.endswith(".png")]
+    for number, name in enumerate(pictures[:MOST_PICTURES], start=1):
+        picture = store.read_from(name, 0, MOST_PICTURE_BYTES + 1)
+        if len(picture) <= MOST_PICTURE_BYTES:
+            create_image_artifact(
+                f"data:image/png;base64,{base64.b64encode(picture).decode()}",
+                key=f"picture-{job.id}-{number}",
+                description=f"{name.rpartition('/')[2]} of job {job.id}",
+            )

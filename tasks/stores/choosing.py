@@ -8,11 +8,12 @@ from tasks.stores.base import JobStores
 from tasks.stores.folder import FolderStores
 
 
-def store_for(block: JobStore | None) -> JobStores:
+def store_for(block: JobStore | None, *, or_default: bool = True) -> JobStores:
     """Return where jobs are kept.
 
     Args:
-        block: What a form named; None: the document ``job-store/default``, or this machine's folder without one.
+        block: What a form named; None: this machine's folder, or the document ``job-store/default``.
+        or_default: Whether that document is looked for.
 
     Raises:
         BadInput: The block names no account or no region where it has to.
@@ -20,7 +21,7 @@ def store_for(block: JobStore | None) -> JobStores:
         WrongState: The account is not connected.
         AccessDenied: The account was connected without the feature.
     """
-    chosen = block or documents.load(JobStore, DEFAULT_STORE)
+    chosen = block or (documents.load(JobStore, DEFAULT_STORE) if or_default else None)
     if chosen is None or chosen.kind is StoreKind.FOLDER:
         return FolderStores(home() / "jobs")
     return _in_s3(chosen)

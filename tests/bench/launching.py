@@ -28,6 +28,9 @@ class NoLog:
     def take(self, stream: str, data: bytes) -> None:
         self.sizes[stream] += len(data)
 
+    def flush(self) -> None:
+        pass
+
 
 def measure(nodes: int, rounds: int) -> Row:
     """Launch over this many nodes with one slot each: by us, and as typed into an open shell on the head."""

@@ -90,6 +90,7 @@ _OTHERS: dict[str, list[Any]] = {
     "ranks_per_node": [-1, 257],
     "only_on": [1, [0], [201], ["head"]],
     "output_per_rank": _NO_FLAG,
+    "store": _NO_BLOCK,
     "output_limit_mib": [-1, 1_048_577, "1G"],
     "ranks": [-1, 51201],
     "raw": _NO_FLAG,

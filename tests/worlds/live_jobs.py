@@ -43,6 +43,9 @@ class Kept:
         self.bytes[stream] += data
         self.pieces.append(data)
 
+    def flush(self) -> None:
+        pass
+
 
 class LiveJobs:
     """A cluster with a runner, and short ways to run a program on it."""
