@@ -35,7 +35,8 @@ STREAMS = ("stdout", "stderr")
 OURS = "GROUNDWORK_"
 _ANSWER_LIMIT_S = 60
 _BATCH_EVERY_S = 1.0
-_CHUNK_BYTES = 1_048_576
+_CHUNK_BYTES = 1 << 20
+_PIECE_BYTES = 1 << 18
 
 
 class Launch(BaseModel):
@@ -155,8 +156,8 @@ class Runner:
     def follow(self, job_id: str, log: Log) -> Ending:
         """Hand a job's output to ``log`` until it ends, and return how it ended.
 
-        While it runs once a second, in whole lines; at the end all the rest. It goes on at the offsets that ``log``
-        has, so a second call on the same log after a lost connection repeats nothing.
+        While it runs once a second, in whole lines where it is not much; at the end all the rest. It goes on at the
+        offsets that ``log`` has, so a second call on the same log after a lost connection repeats nothing.
 
         Raises:
             NotFound: The job was never started.
@@ -169,11 +170,11 @@ class Runner:
         offsets = {stream: log.offset(stream) for stream in STREAMS}
         while ending is None:
             ending = self._wait_for_end(job_id, _BATCH_EVERY_S)
-            while ending is None and self._hand_over(job_id, offsets, log) == _CHUNK_BYTES:
-                pass
+            if ending is None and self._hand_over(job_id, offsets, log) == _CHUNK_BYTES:
+                self._pour(job_id, offsets, log)
             log.flush()
         while self._hand_over(job_id, offsets, log, all_of_it=True) == _CHUNK_BYTES:
-            pass
+            self._pour(job_id, offsets, log)
         return ending
 
     def cancel(self, job_id: str) -> Ending | None:
@@ -200,6 +201,19 @@ class Runner:
                 log.take(stream, data)
                 offsets[stream] += len(data)
         return max(map(len, pieces.values()))
+
+    def _pour(self, job_id: str, offsets: dict[str, int], log: Log) -> None:
+        """Hand over all that there is now, each stream as one flow: piece by piece takes twice as long (measured)."""
+        for stream in STREAMS:
+            path = f"{self._place.job(job_id)}/{stream}.log"
+            channel = self._head.channel(["tail", "-c", f"+{offsets[stream] + 1}", path])
+            try:
+                # A connection that breaks here looks like the end; the next question to the agent tells.
+                while data := channel.recv(_PIECE_BYTES):
+                    log.take(stream, data)
+                    offsets[stream] += len(data)
+            finally:
+                channel.close()
 
     @property
     def _agent(self) -> list[str]:
