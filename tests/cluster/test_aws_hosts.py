@@ -6,20 +6,28 @@ import signal
 import socket
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import paramiko
 import pytest
+from prefect_aws import AwsCredentials
+from pydantic import SecretStr
 
 from blocks.cluster import Cluster
 from blocks.cluster_key import ClusterKey
 from blocks.cluster_spec import LocalClusterSpec
 from blocks.ground import Ground
 from blocks.local_machine import Hosts
-from tasks import bootstrap, keys
+from tasks import bootstrap, checkout, keys
+from tasks.providers.aws.session import session_with
+from tests.worlds.aws.keys import root_key
 from tests.worlds.aws.server import Server
+from tests.worlds.aws_clusters import account_record
+from tests.worlds.aws_fixtures import become_prefect_worker
 from tests.worlds.aws_hosts import USER, Site, make_site, through
-from tests.worlds.aws_world import AwsWorld, aws_world
+from tests.worlds.aws_world import CUSTOMER, AwsWorld, aws_world
+from tests.worlds.buckets import Taking, bucket, packed
 from tests.worlds.local_hosts import require, wait_until
 
 REFUSED = paramiko.ChannelException
@@ -93,6 +101,32 @@ def test_mpiexec_over_the_private_addresses(site: Site, trio: list[str]) -> None
         counted = head.run([*bootstrap.mpiexec(cluster, 6), python, "-m", "mpi4py", "-c", rank]).text.split()
     assert sorted(said) == sorted(2 * [node.address for node in nodes])
     assert counted == ["6"] * 6
+
+
+def test_a_program_out_of_s3_runs_on_every_host(
+    site: Site, trio: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JOB-05, JOB-06: a folder and an archive of it are the same tree on each node, and run there."""
+    become_prefect_worker(monkeypatch, site.aws)
+    root, lab = root_key(CUSTOMER), bucket(site.aws)
+    us = session_with(AwsCredentials(aws_access_key_id=root.access_key, aws_secret_access_key=SecretStr(root.secret)))
+    files = {"ex.py": "import lib.part", "lib/part.py": "from mpi4py import MPI\nprint(MPI.COMM_WORLD.allreduce(1))\n"}
+    lab.put({f"heat/{name}": text for name, text in files.items()} | {"heat.tgz": packed(files)})
+    python = "/opt/mpich/bin/python3"
+    ground = Ground(user=USER, shared="/shared", python=python, mpiexec="/opt/mpich/bin/mpiexec")
+    cluster = Cluster(spec=LocalClusterSpec(name="s3", node_count=3), ground=ground, nodes=site.nodes(trio))
+    key = ClusterKey(cluster_uuid=cluster.uuid, public_key="", private_key=site.private_key)
+    with ExitStack() as opened:
+        sessions = [opened.enter_context(site.session(node)) for node in cluster.nodes]
+        bootstrap.furnish(sessions[0], cluster, key)
+        for name in ("heat/", "heat.tgz"):
+            into = f"/shared/{name.strip('/')}"
+            found = Taking(account_record(), us).take(f"s3://lab-data/{name}", tmp_path / name)
+            checkout.ship(tmp_path / name, sessions[0], into)
+            hashes = checkout.hash_on(sessions, python, into)
+            assert hashes == dict.fromkeys((node.name for node in cluster.nodes), found.tree_hash)
+            run = [*bootstrap.mpiexec(cluster, 6), python, "-m", "mpi4py", f"{into}/ex.py"]
+            assert sessions[0].run(run).text.split() == ["6"] * 6
 
 
 def test_stop_and_start_keep_disk_address_and_host_key(site: Site, trio: list[str]) -> None:
