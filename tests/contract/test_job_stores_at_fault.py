@@ -114,17 +114,18 @@ def test_a_finish_that_fails_at_any_call_can_be_asked_again(
 ) -> None:
     """OPS-15: AWS fails for a while; the log can be read meanwhile, and the same store finishes it later."""
     # A small part before a large one: joined here, not there.
-    filled(s3, DATA[:100])
-    filled(s3, DATA[100:])
+    data = DATA + DATA
+    filled(s3, data[:100])
+    filled(s3, data[100:])
     store = s3.stores().of("job-1")
     prefect_worker.fault("error", f"s3:{operation}", code="InternalError", status=500, times=-1)
     with pytest.raises(PlaceFailed, match="job-1") as error:
         store.finish("stdout.log")
     assert str(error.value).isprintable()
     prefect_worker.mend()
-    assert whole(s3.stores().of("job-1"), "stdout.log") == DATA
+    assert whole(s3.stores().of("job-1"), "stdout.log") == data
     store.finish("stdout.log")
-    assert store.read("stdout.log") == DATA
+    assert store.read("stdout.log") == data
     assert keys(prefect_worker, s3) == ["jobs/job-1/stdout.log"]
     assert uploads(prefect_worker, s3) == []
 
@@ -244,14 +245,14 @@ def test_an_upload_that_died_is_given_up_by_the_next(prefect_worker: AwsWorld, s
     for key in ("jobs/job-1/output/model.bin", "jobs/job-1/output/model.bin2"):
         client.create_multipart_upload(Bucket=s3.bucket, Key=key)
     file = tmp_path / "model.bin"
-    file.write_bytes(DATA)
+    file.write_bytes(DATA + DATA)
     s3.stores().of("job-1").keep_file("output/model.bin", file)
     assert uploads(prefect_worker, s3) == ["jobs/job-1/output/model.bin2"]
     prefect_worker.fault("error", "s3:UploadPart", code="AccessDenied", message="no", status=403, times=-1)
     with pytest.raises(AccessDenied, match=r"output/model\.bin"):
         s3.stores().of("job-1").keep_file("output/model.bin", file)
     assert uploads(prefect_worker, s3) == ["jobs/job-1/output/model.bin2"]
-    assert s3.stores().of("job-1").read("output/model.bin") == DATA
+    assert s3.stores().of("job-1").read("output/model.bin") == DATA + DATA
 
 
 def test_what_is_behind_a_gap_was_never_counted(prefect_worker: AwsWorld, s3: S3Place) -> None:
