@@ -38,7 +38,6 @@ class Feature(StrEnum):
     JOBS = "jobs"
     SPOT = "spot"
     SAGEMAKER = "sagemaker"
-    SOURCES = "sources"
 
     @property
     def is_needed(self) -> bool:
@@ -59,10 +58,9 @@ _PRICES = {
     Feature.RESIZE: "nodes keep the type that they were made with",
     Feature.EFS: "no shared folder outlives its cluster",
     Feature.LOGS: "logs stay on the nodes and in Prefect",
-    Feature.JOBS: "jobs' output and results stay on the Prefect worker's machine",
+    Feature.JOBS: "jobs' programs do not come out of S3, and their output and results are not kept there",
     Feature.SPOT: "nodes are paid at the full price",
     Feature.SAGEMAKER: "no SageMaker domain, projects and notebooks",
-    Feature.SOURCES: "programs of jobs come out of git, not out of S3",
 }
 
 
@@ -74,7 +72,6 @@ EVERYDAY = [
     Feature.LOGS,
     Feature.JOBS,
     Feature.SPOT,
-    Feature.SOURCES,
 ]
 """What an account is used for, beside the clusters themselves, if nobody says otherwise."""
 

@@ -27,7 +27,7 @@ PROGRAM = "s3://lab-data/jobs/program.tar.gz"
 @pytest.fixture
 def us(prefect_worker: AwsWorld) -> Taking:
     """Our role in the customer's account, with the policy of job sources beside that of clusters and no more."""
-    account = connected([Feature.SOURCES])
+    account = connected([Feature.JOBS])
     return Taking(account, session_of(account))
 
 
@@ -252,7 +252,7 @@ def test_an_account_without_the_feature_is_asked_nothing(us: Taking, aws: AwsWor
     without = us.account.model_copy(update={"features": [Feature.CLUSTERS]})
     before, into = len(aws.calls()), tmp_path / "tree"
     taking = Taking(without, us.session)
-    refused(lambda: taking.take(HEAT, into), into, AccessDenied, "without the feature sources", "show-aws-onboarding")
+    refused(lambda: taking.take(HEAT, into), into, AccessDenied, "without the feature jobs", "show-aws-onboarding")
     assert len(aws.calls()) == before
 
 

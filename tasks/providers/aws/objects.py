@@ -47,11 +47,11 @@ class S3Bucket:
         Raises:
             AccessDenied: The account was connected without them.
         """
-        if Feature.SOURCES not in account.features:
+        if Feature.JOBS not in account.features:
             raise AccessDenied(
-                f"the account {account.name} was connected without the feature {Feature.SOURCES}",
+                f"the account {account.name} was connected without the feature {Feature.JOBS}",
                 where="source",
-                advice=f"Run show-aws-onboarding with {Feature.SOURCES} among the features, add its policy in IAM, and "
+                advice=f"Run show-aws-onboarding with {Feature.JOBS} among the features, add its policy in IAM, and "
                 "verify-account; or give a git repository.",
             )
         return cls(session, region, bucket)

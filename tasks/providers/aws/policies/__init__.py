@@ -87,7 +87,8 @@ def permission_policy(variant: Variant, features: Iterable[Feature], **bounds: U
     """
     values = _values(variant, bounds)
     asked = [right for feature in completed(variant, features) for right in rights_of(variant, feature)]
-    return _policy(statements_of(asked, values, "Groundwork"))
+    # A short name for each statement: all of them together are near the length that IAM takes.
+    return _policy(statements_of(asked, values, "Gw"))
 
 
 def permission_policies(

@@ -239,12 +239,12 @@ _TABLE: tuple[tuple[Feature, tuple[Variant, ...], str, str], ...] = (
         _BOTH,
         "",
         """
-        s3:AbortMultipartUpload DeleteObject GetObject PutObject : job-object
+        s3:GetBucketLocation ListBucket : any-bucket
+        s3:GetObject : any-object
+        s3:AbortMultipartUpload DeleteObject PutObject : job-object
         s3:ListBucketMultipartUploads : bucket
         """,
     ),
-    # Who may not list a bucket is not told that an object is not there.
-    (Feature.JOBS, _RESTRICTED, "", "s3:ListBucket : bucket"),
     # -------------------------------------------------------------------------------------------------------- spot
     (Feature.SPOT, _BOTH, "spot service", "iam:CreateServiceLinkedRole : spot-service"),
     (Feature.SPOT, _AUTOMATED, "new, spot price", "ec2:RunInstances : instance"),
@@ -287,16 +287,6 @@ _TABLE: tuple[tuple[Feature, tuple[Variant, ...], str, str], ...] = (
         sagemaker:DeleteProject : sagemaker-project
         sagemaker:DeleteSpace : sagemaker-space
         sagemaker:DeleteUserProfile : sagemaker-user-profile
-        """,
-    ),
-    # ----------------------------------------------------------------------------------------------------- sources
-    (
-        Feature.SOURCES,
-        _BOTH,
-        "",
-        """
-        s3:GetBucketLocation ListBucket : any-bucket
-        s3:GetObject : any-object
         """,
     ),
 )
