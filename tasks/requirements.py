@@ -56,10 +56,10 @@ def found(tree: Path, folder: str = "") -> Requirements | None:
     place = tree / folder
     if (place / TEXT).is_file():
         reader = _Reader(tree)
-        lines = reader.lines(place / TEXT)
+        lines = reader.lines(_inside(tree, place / TEXT, TEXT))
         said = Requirements.model_construct(origin=TEXT, lines=lines, constraints=reader.constraints)
     elif (place / PROJECT).is_file():
-        said = _of_project(place)
+        said = _of_project(_inside(tree, place / PROJECT, PROJECT).parent)
     else:
         return None
     return said if said.lines else None
@@ -85,18 +85,17 @@ class _Reader:
             if named is None:
                 found.append(plain(line, where))
                 continue
-            inner = self.lines(self._inside(path.parent / named[2].strip("\"' "), where))
+            inner = self.lines(_inside(self._tree, path.parent / named[2].strip("\"' "), where))
             (self.constraints if named[1] in ("-c", "--constraint") else found).extend(inner)
         return found
 
-    def _inside(self, path: Path, where: str) -> Path:
-        if not path.resolve().is_relative_to(self._tree):
-            raise RequirementsRefused(
-                "names a file outside the source", where=where, advice="Put that file into the source."
-            )
-        if not path.is_file():
-            raise RequirementsRefused("names a file that is not there", where=where, advice="Check its name.")
-        return path
+
+def _inside(tree: Path, path: Path, where: str) -> Path:
+    if not path.resolve().is_relative_to(tree.resolve()):
+        raise RequirementsRefused("leads to a file outside the source", where=where, advice="Put that file into it.")
+    if not path.is_file():
+        raise RequirementsRefused("names a file that is not there", where=where, advice="Check its name.")
+    return path
 
 
 def _text(path: Path, said: str) -> str:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blocks.errors import IndexUnreachable, RequirementsRefused
@@ -145,8 +145,13 @@ def test_files_outside_the_source_are_not_read(tmp_path: Path) -> None:
     inside.mkdir()
     (inside / "link.txt").symlink_to("../secret.txt")
     for line in ("-r ../secret.txt", "-r../secret.txt", f"-c {tmp_path}/secret.txt", "--requirement=link.txt"):
-        assert "line 1: names a file outside the source" in refused(inside, line)
+        assert "line 1: leads to a file outside the source" in refused(inside, line)
     assert "line 1: names a file that is not there" in refused(inside, "-r nothing.txt")
+    for name in ("requirements.txt", "pyproject.toml"):
+        (inside / "requirements.txt").unlink()
+        (inside / name).symlink_to("../secret.txt")
+        with pytest.raises(RequirementsRefused, match=f"^{name}: leads to a file outside"):
+            found(inside)
     (inside / "requirements.txt").write_bytes(b"\xff\xfe")
     with pytest.raises(RequirementsRefused, match="UTF-8"):
         found(inside)
@@ -193,6 +198,7 @@ def test_a_lock_says_which_versions(tmp_path: Path) -> None:
     """As it has them, without the groups for developing; and nothing that is no package of an index."""
     registry = '{ registry = "https://elsewhere.invalid/simple" }'
     files = {"pyproject_toml": PROJECT + GROUP, "uv_lock": LOCK.format(source=registry)}
+    witness = a_python_that_tells(tmp_path)
     assert found(tree(tmp_path, **files)) == Requirements(origin="uv.lock", lines=["tiny==1.2"], is_whole=True)
     tree(tmp_path, uv_lock=LOCK.format(source=f'{{ git = "https://s3cret@example.org/tiny?rev=1#{"0a" * 20}" }}'))
     with pytest.raises(RequirementsRefused, match=r"^uv.lock: is an address") as refusal:
@@ -200,9 +206,22 @@ def test_a_lock_says_which_versions(tmp_path: Path) -> None:
     assert "s3cret" not in str(refusal.value)
     with pytest.raises(RequirementsRefused, match=r"^uv.lock: "):
         found(tree(tmp_path, uv_lock="version = 99\n"))
+    assert not witness.exists()
+
+
+def a_python_that_tells(project: Path) -> Path:
+    """A venv in a source, which uv would ask for its version elsewhere. The file appears when it is run."""
+    program = project / ".venv" / "bin" / "python"
+    program.parent.mkdir(parents=True)
+    program.write_text(f"#!/bin/sh\ntouch {project}/ran\n")
+    program.chmod(0o755)
+    (project / ".venv" / "pyvenv.cfg").write_text("home = /usr/bin\nversion = 3.11.7\n")
+    (project / ".python-version").write_text(f"{program}\n")
+    return project / "ran"
 
 
 @given(LINES, st.data())
+@settings(deadline=None)
 def test_the_environment_is_the_same_for_the_same_requirements(lines: list[str], data: st.DataObject) -> None:
     """In another order, twice, with blanks and capitals. Another line, or another base, is another one."""
     wanted = Requirements(origin="requirements.txt", lines=[plain(line, "") for line in lines])
@@ -225,6 +244,7 @@ def test_the_environment_is_the_same_for_the_same_requirements(lines: list[str],
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
+@settings(deadline=None)
 def test_what_uv_gets_is_a_name_or_nothing(line: str) -> None:
     """SEC-08: no text becomes an option, an address, a variable or a second line."""
     try:
