@@ -12,7 +12,7 @@ from tasks import aws_account_records, documents, job_records, records
 from tasks.home import home
 from tasks.installation import installation
 from tasks.providers.accounts import entered_aws
-from tasks.providers.aws import policies
+from tasks.providers.aws import policies, session
 from tasks.stores.choosing import store_for
 from tests.contract.least_rights import EXTERNAL_ID, role
 from tests.worlds import flow_runs
@@ -25,11 +25,17 @@ from tests.worlds.programs import FILES
 
 @pytest.fixture(autouse=True)
 def _nothing_kept(no_accounts: AwsWorld, prefect_worker: AwsWorld) -> Iterator[None]:
-    entered_aws.cache_clear()
+    forget_ways_in()
     yield
-    entered_aws.cache_clear()
+    forget_ways_in()
     documents.remove(JobStore, "default")
     documents.remove(JobStore, "team")
+
+
+def forget_ways_in() -> None:
+    """A world that is made anew knows none of the sessions that this process has."""
+    entered_aws.cache_clear()
+    session._SHARED.clear()
 
 
 def account(*features: Feature) -> None:
