@@ -115,7 +115,7 @@ class _Log:
             left = left[taken:]
             if part.is_full:
                 self._send(part)
-                self._parts.append(self._new_part(part.end))
+                self._parts.append(self._new_part(part.end, sent_at=part.sent_at))
 
     def save_some(self, every_s: float) -> None:
         """Let the last part be written if it grew, and was not written lately."""
@@ -156,8 +156,8 @@ class _Log:
         part.sent_at = time.monotonic()
         part.writing = self._pool.submit(part.write, self._objects)
 
-    def _new_part(self, start: int) -> _Part:
-        return _Part(f"{self._folder}{start:015}", start)
+    def _new_part(self, start: int, *, sent_at: float = 0) -> _Part:
+        return _Part(f"{self._folder}{start:015}", start, sent_at=sent_at)
 
 
 class S3Store:

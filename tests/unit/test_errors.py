@@ -21,6 +21,6 @@ def test_an_error_survives_pickling(kind: type[errors.GroundworkError]) -> None:
 def test_only_what_can_pass_later_is_tried_again() -> None:
     assert {kind.__name__ for kind in KINDS if kind.retryable} >= {"Throttled", "NodeUnreachable"}
     final = [kind for kind in KINDS if issubclass(kind, (errors.UserError, errors.JobError))]
-    assert [kind for kind in final if kind.retryable] == [errors.SourceUnreachable]
+    assert [kind for kind in final if kind.retryable] == [errors.SourceUnreachable, errors.IndexUnreachable]
     assert not errors.QuotaExceeded.retryable
     assert not errors.AccessDenied.retryable

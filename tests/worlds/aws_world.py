@@ -51,7 +51,8 @@ class AwsWorld:
         """
         root = root_key(account)
         named = key or {"aws_access_key_id": root.access_key, "aws_secret_access_key": root.secret}
-        which = (service, region, *sorted(named.items()))
+        # botocore reads its patience when a client is built.
+        which = (service, region, os.environ.get("AWS_MAX_ATTEMPTS"), *sorted(named.items()))
         if which not in self._clients:
             config = Config(s3={"addressing_style": "path"}, inject_host_prefix=False)
             self._clients[which] = boto3.client(
