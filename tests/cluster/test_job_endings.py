@@ -69,7 +69,7 @@ def test_raw_runs_any_program(jobs: LiveJobs) -> None:
 
 
 def test_one_rank_that_exits_with_a_code_fails_the_job(jobs: LiveJobs) -> None:
-    """JOB-10: FAILED, with node, rank and code, while all other ranks wait for that one."""
+    """JOB-10, JOB-12: FAILED, with node, rank and code, while all other ranks wait for that one."""
     ending, _, _ = jobs.run(WORLD + "if rank == 3: sys.exit(7)\nworld.barrier()")
     assert (ending.state, ending.reason) == (JobState.FAILED, "rank 3 on node2 ended with code 7")
     assert (ending.node, ending.rank, ending.rank_code, ending.exit_code) == ("node2", 3, 7, 7)
@@ -86,7 +86,7 @@ def test_one_rank_that_raises_fails_the_job_with_its_last_lines(jobs: LiveJobs) 
 
 
 def test_one_rank_that_fails_before_mpi_starts_fails_the_job(jobs: LiveJobs) -> None:
-    """JOB-10: the other ranks wait inside MPI_Init; they do not wait for ever."""
+    """JOB-10, JOB-12: the other ranks wait inside MPI_Init; they do not wait for ever."""
     ending, _, _ = jobs.run("import os\nif os.environ['PMI_RANK'] == '6': raise ValueError('early')\n" + WORLD)
     assert (ending.state, ending.reason) == (JobState.FAILED, "rank 6 on node4 ended with code 1")
     assert "ValueError: early" in ending.last_lines
@@ -179,7 +179,7 @@ def test_what_was_never_started_is_unknown(jobs: LiveJobs) -> None:
 
 
 def test_a_killed_node_fails_the_job_with_its_name(breakable: LiveJobs) -> None:
-    """JOB-10: FAILED for a node's sake."""
+    """JOB-10, JOB-12: FAILED for a node's sake."""
     launch = breakable.start(LASTING)
     breakable.live.faults.kill(breakable.live.cluster, 3)
     ending, _ = breakable.follow(launch)
@@ -190,7 +190,7 @@ def test_a_killed_node_fails_the_job_with_its_name(breakable: LiveJobs) -> None:
 
 
 def test_a_node_that_is_dead_before_the_start_fails_the_job_with_its_name(breakable: LiveJobs) -> None:
-    """JOB-10: FAILED for a node's sake."""
+    """JOB-10, JOB-12: FAILED for a node's sake."""
     breakable.live.faults.kill(breakable.live.cluster, 4)
     ending, _, _ = breakable.run(LASTING)
     assert (ending.state, ending.node, ending.node_lost) == (JobState.FAILED, "node4", True)
