@@ -16,7 +16,7 @@ from tasks.entry import leave, runner_to, sessions_to
 from tasks.layout import layout_of
 from tasks.providers.accounts import provider_for
 from tasks.run_log import RunLog
-from tasks.runner import Launch
+from tasks.runner import STREAMS, Launch
 from tasks.steps import step
 
 MIB = 1_048_576
@@ -99,7 +99,7 @@ def launch(job: JobRecord, cluster: Cluster) -> JobRecord:
 @step("follow {job.attempt_id}", limit_s=None)
 def follow(job: JobRecord, cluster: Cluster) -> Ending:
     """Keep and show the program's output until it ends. After a lost connection it goes on where it was."""
-    names = {stream: job_records.output_name(job, stream) for stream in job_records.STREAMS}
+    names = {stream: job_records.output_name(job, stream) for stream in STREAMS}
     log = RunLog(job_records.store_of(job), names)
     try:
         return runner_to(cluster).follow(job.attempt_id, log)
@@ -151,7 +151,7 @@ def lost_by(error: RemoteError) -> Ending:
 
 def end_attempt(job: JobRecord, ending: Ending) -> JobRecord:
     """Write how an attempt ended, whose output is whole now, and say it where another one follows."""
-    for stream in job_records.STREAMS:
+    for stream in STREAMS:
         job_records.store_of(job).finish(job_records.output_name(job, stream))
     job = job_records.change_attempt(job, ended_at=datetime.now(UTC), ending=ending)
     if not wants_attempt(job):

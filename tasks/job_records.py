@@ -18,7 +18,6 @@ from tasks.home import home
 from tasks.stores import base
 from tasks.stores.choosing import store_for
 
-STREAMS = ("stdout", "stderr")
 _RECORD = "job.json"
 
 
