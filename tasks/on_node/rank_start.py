@@ -26,8 +26,9 @@ def main(folder: str, *words: str) -> None:
             # After MPI_Init the interpreter's end would wait for the other ranks: mpi4py aborts them there, and with
             # them the guard, before it can note anything.
             failed = run_path(__file__.replace("rank_start", "rank_failed"))
-            failed["note"](folder, code)
+            # The words first: once one rank is noted another may end them all.
             failed["note_words"](folder, error)
+            failed["note"](folder, code)
             set_abort_status(code)
         raise
 

@@ -91,7 +91,7 @@ def test_a_program_that_fails_twice_is_tried_a_third_time(
         assert (kept / "output" / "number.txt").read_text() == str(number)
         assert (kept / "stdout.log").read_text() == f"token *** in attempt {number}\n"
     assert (tmp_path / "starts").read_text() == "1\n2\n3\n"
-    log = flow_runs.log(run.id)
+    log = wait_until(lambda: "in attempt 2" in (said := flow_runs.log(run.id)) and said, what="the run's log")
     assert "token *** in attempt 2" in log
     shown = str([artifact.data for artifact in flow_runs.artifacts(run.id)])
     assert "attempt 2" in shown
